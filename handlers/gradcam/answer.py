@@ -1,0 +1,204 @@
+"""One request's answer: from its outcomes to a status, a content type and bytes."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from PIL import Image
+
+from gradcam import document, render
+from gradcam.document import ModelCard
+from gradcam.engine import Outcome, RawMap
+from gradcam.errors import GradcamError, TooLarge
+from gradcam.geometry import View
+from gradcam.labels import ClassList
+from gradcam.options import Options
+from gradcam.settings import Limits
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Response:
+    """What goes back to one client.
+
+    Attributes:
+        status: The HTTP status.
+        content_type: Of the body.
+        body: Bytes, final.
+    """
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One picture of a request, ready to be answered about.
+
+    Attributes:
+        width: Of the upright picture, in pixels.
+        height: Likewise.
+        view: What the network saw of it.
+        canvas: The picture as pictures in the answer show it, at most ``max_side`` long; ``None``
+            where none shows it.
+        options: The request's.
+    """
+
+    width: int
+    height: int
+    view: View
+    canvas: Image.Image | None
+    options: Options
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the answers of one model."""
+
+    model: ModelCard
+    classes: ClassList
+    limits: Limits
+
+    def predictions(
+        self, subjects: Sequence[Subject], outcomes: Sequence[Outcome], *, wrapped: bool
+    ) -> Response:
+        """The answer of ``/predictions``.
+
+        Raises:
+            TooLarge: The answer is beyond the limit.
+        """
+        documents = [
+            self._full(subject, outcome)
+            if subject.options.detail == "full"
+            else document.label_probabilities(outcome.logits, subject.options.top_k, self.classes)
+            for subject, outcome in zip(subjects, outcomes, strict=True)
+        ]
+        return self._respond({"predictions": documents} if wrapped else documents[0])
+
+    def explanations(
+        self, subjects: Sequence[Subject], outcomes: Sequence[Outcome], *, wrapped: bool
+    ) -> Response:
+        """The answer of ``/explanations`` as JSON.
+
+        Raises:
+            TooLarge: The answer is beyond the limit.
+        """
+        budget = _Budget(self.limits.max_answer_bytes)
+        documents = [
+            {
+                **self._full(subject, outcome),
+                "explanations": [
+                    self._explanation(subject, outcome, raw, budget) for raw in outcome.maps
+                ],
+            }
+            for subject, outcome in zip(subjects, outcomes, strict=True)
+        ]
+        return self._respond({"explanations": documents} if wrapped else documents[0])
+
+    def picture(self, subject: Subject, outcome: Outcome, picture_type: str) -> Response:
+        """The answer of ``/explanations`` as a picture: the overlays side by side, in order.
+
+        Raises:
+            TooLarge: The answer is beyond the limit.
+        """
+        panels = render.beside([_overlay(subject, raw) for raw in outcome.maps])
+        data = _encode(panels, picture_type)
+        self._check(len(data))
+        return Response(200, render.PICTURE_TYPES[picture_type], data)
+
+    def _full(self, subject: Subject, outcome: Outcome) -> dict[str, Any]:
+        probabilities = document.probabilities_of(outcome.logits)
+        return {
+            "model": asdict(self.model),
+            "image": {"width": subject.width, "height": subject.height},
+            "predictions": [
+                document.class_entry(index, outcome.logits, probabilities, self.classes)
+                for index in document.best(outcome.logits, subject.options.top_k)
+            ],
+        }
+
+    def _explanation(
+        self, subject: Subject, outcome: Outcome, raw: RawMap, budget: "_Budget"
+    ) -> dict[str, Any]:
+        options = subject.options
+        probabilities = document.probabilities_of(outcome.logits)
+        entry = document.class_entry(raw.index, outcome.logits, probabilities, self.classes)
+        entry |= {"method": raw.method, "layer": raw.layer}
+        if options.heatmap != "none":
+            heatmap = document.heatmap_entry(raw, subject.view.region)
+            if options.heatmap == "png":
+                del heatmap["values"]
+                heatmap |= document.encoded_entry(
+                    render.PICTURE_TYPES["png"], budget.spend(_grey_map(subject, raw))
+                )
+            entry["heatmap"] = heatmap
+        if options.overlay != "none":
+            data = budget.spend(_encode(_overlay(subject, raw), options.overlay))
+            entry["overlay"] = document.encoded_entry(render.PICTURE_TYPES[options.overlay], data)
+        return entry
+
+    def _respond(self, answer: object) -> Response:
+        body = document.to_json(answer)
+        self._check(len(body))
+        return Response(200, JSON, body)
+
+    def _check(self, size: int) -> None:
+        if size > self.limits.max_answer_bytes:
+            raise _too_large(size, self.limits.max_answer_bytes)
+
+
+def refusal(error: GradcamError) -> Response:
+    """The answer to a request that went wrong."""
+    body = {"code": error.status, "type": error.kind, "message": error.message}
+    return Response(error.status, JSON, document.to_json(body))
+
+
+class _Budget:
+    """Bytes of pictures that one answer may still take, so that it ends early when it must."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, data: bytes) -> bytes:
+        self._spent += len(data) * 4 // 3
+        if self._spent > self._limit:
+            raise _too_large(self._spent, self._limit)
+        return data
+
+
+def _too_large(size: int, limit: int) -> TooLarge:
+    return TooLarge(
+        f"the answer has at least {size:,} bytes; at most {limit:,} are sent: lower max_side or "
+        "top_k, ask for fewer targets, or for overlay jpeg and heatmap grid or none"
+    )
+
+
+def _overlay(subject: Subject, raw: RawMap) -> render.Pixels:
+    canvas = _canvas(subject)
+    region = subject.view.region.scaled(
+        canvas.width / subject.width, canvas.height / subject.height
+    )
+    grid = document.grid_of(raw)
+    return render.overlay(canvas, grid, region, subject.options.colormap, subject.options.alpha)
+
+
+def _grey_map(subject: Subject, raw: RawMap) -> bytes:
+    width, height = render.fit(subject.width, subject.height, subject.options.max_side)
+    region = subject.view.region.scaled(width / subject.width, height / subject.height)
+    return _encode(render.grey_map(document.grid_of(raw), region, width, height), "png")
+
+
+def _canvas(subject: Subject) -> Image.Image:
+    if subject.canvas is None:
+        raise ValueError("an overlay was asked for, but the picture was not kept")
+    return subject.canvas
+
+
+def _encode(pixels: render.Pixels, picture_type: str) -> bytes:
+    try:
+        return render.encode(pixels, picture_type)
+    except ValueError as error:
+        raise TooLarge(f"{error}; lower max_side or ask for fewer targets") from None

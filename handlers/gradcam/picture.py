@@ -1,0 +1,166 @@
+"""From bytes to an upright RGB picture, safe against what strangers send."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gradcam.errors import BrokenPicture, MalformedRequest, TooLarge, UnsupportedPicture
+from gradcam.geometry import Box
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is decoded; Pillow's decoders of anything else are never reached."""
+
+_MAGIC = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 100  # a progressive picture has about ten
+_CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright.
+
+    Attributes:
+        image: RGB, 8 bits per channel, EXIF orientation applied.
+    """
+
+    image: Image.Image
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.image.height
+
+    @property
+    def frame(self) -> Box:
+        """The whole picture."""
+        return Box(0, 0, self.width, self.height)
+
+
+def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> Picture:
+    """Decodes one picture; of an animation, the first frame.
+
+    Transparency is laid over white, more than 8 bits per channel are scaled down, not clipped.
+
+    Args:
+        data: The encoded picture.
+        max_bytes: The most bytes that are looked at.
+        max_pixels: The most pixels that are decoded, judged by the header.
+
+    Raises:
+        MalformedRequest: There are no bytes.
+        BrokenPicture: Truncated or corrupt.
+        TooLarge: Beyond a limit.
+        UnsupportedPicture: Not in one of :data:`FORMATS`.
+    """
+    if not data:
+        raise MalformedRequest("the picture is empty; send the bytes of a picture file")
+    if len(data) > max_bytes:
+        raise TooLarge(
+            f"the picture has {len(data):,} bytes; at most {max_bytes:,} are taken, "
+            "so send a smaller one"
+        )
+    file_format = _sniff(data)
+    if file_format == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+        raise BrokenPicture(
+            f"the JPEG picture has more than {_MOST_SCANS} scans, which no camera writes and which "
+            "takes very long to decode; save it again"
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=[file_format]) as image:
+            _check_size(image, max_pixels)
+            image.load()
+            return Picture(_to_rgb(_upright(image)))
+    except TooLarge:
+        raise
+    except Image.DecompressionBombError:
+        raise TooLarge(_too_many(max_pixels)) from None
+    except MemoryError:
+        raise TooLarge("the picture needs more memory to decode than there is") from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on corrupt bytes
+        raise BrokenPicture(
+            f"the {file_format} picture is truncated or corrupt ({_first_line(error)}); "
+            "send the whole file"
+        ) from error
+
+
+def _sniff(data: bytes | bytearray) -> str:
+    head = bytes(data[:1024])
+    for file_format, magics in _MAGIC.items():
+        if head.startswith(magics):
+            return file_format
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        brands = {head[8:12], *(head[at : at + 4] for at in range(16, 64, 4))}
+        if brands.intersection(_AVIF_BRANDS):
+            raise UnsupportedPicture(f"AVIF pictures are not decoded here; {_CONVERT}")
+        if brands.intersection(_HEIF_BRANDS):
+            raise UnsupportedPicture(f"HEIC pictures are not decoded here; {_CONVERT}")
+    if b"<svg" in head.lower():
+        raise UnsupportedPicture(f"SVG is a drawing, not a picture; render it and {_CONVERT}")
+    if any(magic.startswith(head) for magics in _MAGIC.values() for magic in magics):
+        raise BrokenPicture(f"the picture ends after {len(head)} bytes; send the whole file")
+    raise UnsupportedPicture(f"these bytes are not a picture that is decoded here; {_CONVERT}")
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise TooLarge(f"the picture is {image.width}×{image.height}; {_too_many(max_pixels)}")
+
+
+def _too_many(max_pixels: int) -> str:
+    return f"the pictures of a request may have {max_pixels:,} pixels together, so send smaller"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken metadata says nothing about the orientation
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep_grey(image)
+    if image.has_transparency_data or image.mode in {"La", "RGBa"}:
+        picture = image.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Scales 16-bit and 32-bit grey to 8 bits, by the depth that the values show."""
+    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0.0)
+    greatest = float(values.max(initial=0.0))
+    if image.mode.startswith("I;16"):
+        white = 65535.0
+    elif image.mode == "F" and greatest <= 1.0:
+        white = 1.0
+    else:
+        white = next((top for top in (255.0, 65535.0) if greatest <= top), greatest)
+    grey = np.round(values * (255.0 / white)).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

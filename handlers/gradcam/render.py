@@ -1,0 +1,153 @@
+"""Pictures in an answer: the map as grey levels, and the overlay. Functions of arrays."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gradcam.geometry import Region
+
+Grid = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+COLORMAPS = {
+    "jet": cv2.COLORMAP_JET,
+    "turbo": cv2.COLORMAP_TURBO,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "inferno": cv2.COLORMAP_INFERNO,
+    "magma": cv2.COLORMAP_MAGMA,
+    "gray": None,
+}
+"""Colour maps by name."""
+
+PICTURE_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+"""Encodings of a picture in an answer, with their content types."""
+
+_PARAMETERS = {
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    "jpeg": [cv2.IMWRITE_JPEG_QUALITY, 90],
+    "webp": [cv2.IMWRITE_WEBP_QUALITY, 90],
+}
+_WEBP_MOST = 16383
+
+
+def fit(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """The size of a picture whose longer side is at most ``max_side`` (0: no bound)."""
+    longest = max(width, height)
+    if not max_side or longest <= max_side:
+        return width, height
+    return max(1, round(width * max_side / longest)), max(1, round(height * max_side / longest))
+
+
+def shrink(image: Image.Image, max_side: int) -> Image.Image:
+    """The picture with its longer side at most ``max_side`` (0: as it is)."""
+    size = fit(image.width, image.height, max_side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
+
+
+def spread(grid: Grid, region: Region, width: int, height: int) -> tuple[Grid, slice, slice]:
+    """Interpolates a map bilinearly to the pixels of a picture whose centres its region covers.
+
+    As ``interpolate(mode="bilinear", align_corners=False)`` does, but for a region whose edges
+    need not lie between pixels: each pixel's value is taken at its own centre.
+
+    Args:
+        grid: ``[h, w]``.
+        region: What of the picture the map covers.
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+
+    Returns:
+        The values, and the rows and the columns of the picture that they belong to.
+    """
+    rows, down = _interpolation(grid.shape[0], region.top, region.height, height)
+    columns, across = _interpolation(grid.shape[1], region.left, region.width, width)
+    return (down @ grid @ across.T).astype(np.float32), rows, columns
+
+
+def _interpolation(cells: int, start: float, extent: float, length: int) -> tuple[slice, Grid]:
+    """The pixels of one axis whose centres are covered, and their weights over the cells."""
+    # a sliver of tolerance keeps a pixel whose centre lies on the edge
+    first = max(0, int(np.ceil(start - 0.5 - 1e-9)))
+    last = min(length, int(np.ceil(start + extent - 0.5 - 1e-9)))
+    covered = slice(first, max(first, last))
+    centres = np.arange(covered.start, covered.stop) + 0.5
+    position = ((centres - start) / extent * cells - 0.5).clip(0, cells - 1)
+    lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
+    fraction = (position - lower).astype(np.float32)
+    weights = np.zeros((len(centres), cells), np.float32)
+    pixels = np.arange(len(centres))
+    weights[pixels, lower] = 1 - fraction
+    weights[pixels, np.minimum(lower + 1, cells - 1)] += fraction
+    return covered, weights
+
+
+def grey_map(grid: Grid, region: Region, width: int, height: int) -> Pixels:
+    """The map as 8-bit grey levels on the picture's pixels, zero outside its region.
+
+    Args:
+        grid: ``[h, w]``, 0…1.
+        region: What of the picture the map covers.
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+
+    Returns:
+        ``[height, width]``.
+    """
+    levels = np.zeros((height, width), np.uint8)
+    values, rows, columns = spread(grid, region, width, height)
+    levels[rows, columns] = np.round(values.clip(0, 1) * 255)
+    return levels
+
+
+def overlay(image: Image.Image, grid: Grid, region: Region, colormap: str, alpha: float) -> Pixels:
+    """Lays the coloured map over the part of the picture that it covers; the rest is untouched.
+
+    Args:
+        image: RGB.
+        grid: ``[h, w]``, 0…1.
+        region: What of the picture the map covers, in its pixels.
+        colormap: One of :data:`COLORMAPS`.
+        alpha: The share of the map's colour, 0…1.
+
+    Returns:
+        ``[height, width, 3]``, RGB.
+    """
+    pixels = np.array(image)
+    values, rows, columns = spread(grid, region, image.width, image.height)
+    levels = np.round(values.clip(0, 1) * 255).astype(np.uint8)
+    if levels.size:
+        below = pixels[rows, columns].astype(np.float32)
+        blended = below + np.float32(alpha) * (colour(levels, colormap) - below)
+        pixels[rows, columns] = np.round(blended)
+    return pixels
+
+
+def colour(levels: Pixels, colormap: str) -> Pixels:
+    """Colours grey levels: ``[H, W]`` to ``[H, W, 3]``, RGB."""
+    number = COLORMAPS[colormap]
+    if number is None:
+        return np.repeat(levels[:, :, None], 3, axis=2)
+    return np.asarray(cv2.applyColorMap(levels, number)[:, :, ::-1], np.uint8)
+
+
+def beside(panels: list[Pixels]) -> Pixels:
+    """Pictures of one size in a row, from left to right."""
+    return np.concatenate(panels, axis=1)
+
+
+def encode(pixels: Pixels, picture_type: str) -> bytes:
+    """Encodes grey levels or RGB as one of :data:`PICTURE_TYPES`.
+
+    Raises:
+        ValueError: The picture is too large for the encoding.
+    """
+    if picture_type == "webp" and max(pixels.shape[:2]) > _WEBP_MOST:
+        raise ValueError(f"WebP pictures have at most {_WEBP_MOST} pixels a side")
+    ordered = pixels if pixels.ndim == 2 else pixels[:, :, ::-1]
+    done, data = cv2.imencode(
+        f".{picture_type}", np.ascontiguousarray(ordered), _PARAMETERS[picture_type]
+    )
+    if not done:
+        raise ValueError(f"the picture could not be encoded as {picture_type}")
+    return data.tobytes()

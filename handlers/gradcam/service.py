@@ -1,0 +1,247 @@
+"""The walk of a batch: requests in, responses out, each with its own fate. No ``ts`` here.
+
+    row, headers --wire--> pictures, options --picture, preprocess--> rows of one batch
+    --engine--> logits and maps --answer--> bytes
+
+What goes wrong with a request is answered to that request alone.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gradcam import document, render
+from gradcam.answer import JSON, Response, Subject, Writer, refusal
+from gradcam.document import ModelCard
+from gradcam.engine import Ask, Explainer, Outcome
+from gradcam.errors import EngineFault, GradcamError, InvalidOption, TooLarge, UnusableLayer
+from gradcam.geometry import Box, plan_view
+from gradcam.labels import ClassList
+from gradcam.options import Options, Vocabulary, parse_options
+from gradcam.picture import Picture, decode_picture
+from gradcam.preprocess import normalise, show
+from gradcam.settings import Settings
+from gradcam.wire import Incoming, Instance, is_describe, read_request
+
+logger = logging.getLogger(__name__)
+
+Request = tuple[Mapping[str, object], Mapping[str, object]]
+"""A row and its headers, as TorchServe has them."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One picture of one request, ready for the network."""
+
+    subject: Subject
+    pixels: Tensor
+    ask: Ask | None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A request whose pictures and options are sound."""
+
+    incoming: Incoming
+    rows: tuple[_Row, ...]
+
+
+class Service:
+    """A loaded model that answers batches. It keeps nothing between them."""
+
+    def __init__(
+        self, explainer: Explainer, settings: Settings, classes: ClassList, model: ModelCard
+    ) -> None:
+        """Checks that the settings fit the network.
+
+        Raises:
+            UnusableLayer: The settings' default layer cannot be used.
+        """
+        layers = explainer.layers
+        named = layers.choose(settings.layer).name if settings.layer else layers.default
+        self._explainer = explainer
+        self._settings = settings
+        self._writer = Writer(model, classes, settings.limits)
+        self._vocabulary = Vocabulary(
+            classes, layers, named, settings.method, settings.limits.max_targets
+        )
+
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        """Answers a batch with one forward pass (in chunks), one response for each request."""
+        prepared = [self._prepare(row, headers) for row, headers in requests]
+        rows = [row for one in prepared if isinstance(one, _Prepared) for row in one.rows]
+        outcomes = iter(self._run(rows))
+        return [
+            self._finish(one, [next(outcomes) for _ in one.rows])
+            if isinstance(one, _Prepared)
+            else one
+            for one in prepared
+        ]
+
+    def describe(self) -> Response:
+        """What the management API tells of the model."""
+        writer, vocabulary = self._writer, self._vocabulary
+        told = document.description(
+            writer.model,
+            self._settings,
+            writer.classes,
+            vocabulary.layers,
+            vocabulary.default_layer,
+        )
+        return Response(200, JSON, document.to_json(told))
+
+    def _prepare(
+        self, row: Mapping[str, object], headers: Mapping[str, object]
+    ) -> _Prepared | Response:
+        try:
+            if is_describe(row, headers):
+                return self.describe()
+            incoming = read_request(row, headers, self._settings.limits)
+            if incoming.accept and len(incoming.instances) > 1:
+                raise InvalidOption(
+                    "several instances cannot be answered with one picture; accept "
+                    "application/json, or send one instance"
+                )
+            return _Prepared(incoming, self._read_rows(incoming))
+        except GradcamError as error:
+            return refusal(error)
+        except Exception:
+            logger.exception("a request could not be read")
+            return refusal(EngineFault("the request could not be read; the server's log says why"))
+
+    def _read_rows(self, incoming: Incoming) -> tuple[_Row, ...]:
+        left = _Allowance(self._settings.limits.max_pixels, self._settings.limits.max_drawn_pixels)
+        rows = []
+        for number, instance in enumerate(incoming.instances):
+            try:
+                rows.append(self._read_row(instance, incoming, left))
+            except GradcamError as error:
+                if not incoming.wrapped:
+                    raise
+                raise type(error)(f"instances[{number}]: {error.message}") from error
+        return tuple(rows)
+
+    def _read_row(self, instance: Instance, incoming: Incoming, left: "_Allowance") -> _Row:
+        options = parse_options(instance.options, self._vocabulary)
+        if incoming.accept:
+            options = replace(options, overlay=incoming.accept)
+        if incoming.explain and options.layer is None:
+            raise UnusableLayer(self._vocabulary.layers.why_no_default)
+        picture = decode_picture(instance.picture, self._settings.limits.max_bytes, left.pixels)
+        left.decode(picture)
+        part = _part_of(picture, options.crop)
+        view = plan_view(part, self._settings.preprocessing)
+        drawn = incoming.explain and options.overlay != "none"
+        if incoming.explain:
+            left.draw(picture, options, len(self._vocabulary.classes))
+        return _Row(
+            Subject(
+                picture.width,
+                picture.height,
+                view,
+                render.shrink(picture.image, options.max_side) if drawn else None,
+                options,
+            ),
+            show(picture.image, view, self._settings.preprocessing.interpolation),
+            Ask(options.target, options.method, options.layer) if incoming.explain else None,
+        )
+
+    def _run(self, rows: Sequence[_Row]) -> list[Outcome | GradcamError]:
+        size = self._settings.limits.max_rows
+        return [
+            outcome
+            for start in range(0, len(rows), size)
+            for outcome in self._run_chunk(rows[start : start + size])
+        ]
+
+    def _run_chunk(self, rows: Sequence[_Row]) -> list[Outcome | GradcamError]:
+        """Halves a chunk that fails until the rows that make it fail stand alone."""
+        try:
+            batch = normalise(
+                torch.stack([row.pixels for row in rows]),
+                self._settings.preprocessing,
+                self._explainer.device,
+            )
+            return self._explainer.run(batch, [row.ask for row in rows])
+        except Exception as error:
+            if len(rows) == 1:
+                return [_as_fault(error)]
+            logger.warning("a chunk of %d pictures failed (%s); halving it", len(rows), error)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        middle = len(rows) // 2
+        return [*self._run_chunk(rows[:middle]), *self._run_chunk(rows[middle:])]
+
+    def _finish(self, prepared: _Prepared, results: Sequence[Outcome | GradcamError]) -> Response:
+        incoming, subjects = prepared.incoming, [row.subject for row in prepared.rows]
+        try:
+            outcomes = [_checked(result) for result in results]
+            if not incoming.explain:
+                return self._writer.predictions(subjects, outcomes, wrapped=incoming.wrapped)
+            if incoming.accept:
+                return self._writer.picture(subjects[0], outcomes[0], incoming.accept)
+            return self._writer.explanations(subjects, outcomes, wrapped=incoming.wrapped)
+        except GradcamError as error:
+            return refusal(error)
+        except Exception:
+            logger.exception("an answer could not be written")
+            return refusal(
+                EngineFault("the answer could not be written; the server's log says why")
+            )
+
+
+class _Allowance:
+    """What the pictures of one request may still cost, counted down as they are read."""
+
+    def __init__(self, pixels: int, drawn: int) -> None:
+        self.pixels = pixels
+        self._most_drawn = drawn
+        self._drawn = 0
+
+    def decode(self, picture: Picture) -> None:
+        self.pixels -= picture.width * picture.height
+
+    def draw(self, picture: Picture, options: Options, classes: int) -> None:
+        """Refuses pictures in an answer that would take so long that TorchServe lost patience."""
+        width, height = render.fit(picture.width, picture.height, options.max_side)
+        maps = sum(
+            1 if isinstance(target, int) else min(target.count, classes)
+            for target in options.target
+        )
+        kinds = (options.overlay != "none") + (options.heatmap == "png")
+        self._drawn += width * height * maps * kinds
+        if self._drawn > self._most_drawn:
+            raise TooLarge(
+                f"the pictures in the answer would have {self._drawn:,} pixels together; at most "
+                f"{self._most_drawn:,} are drawn: lower max_side or ask for fewer targets"
+            )
+
+
+def _part_of(picture: Picture, crop: Box | None) -> Box:
+    if crop is None:
+        return picture.frame
+    if crop.left + crop.width > picture.width or crop.top + crop.height > picture.height:
+        raise InvalidOption(
+            f"crop {crop.left},{crop.top},{crop.width},{crop.height} reaches beyond the picture, "
+            f"which is {picture.width}×{picture.height} pixels when upright"
+        )
+    return crop
+
+
+def _checked(result: Outcome | GradcamError) -> Outcome:
+    if isinstance(result, GradcamError):
+        raise result
+    return result
+
+
+def _as_fault(error: Exception) -> GradcamError:
+    if isinstance(error, GradcamError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        logger.error("out of memory for a single picture: %s", error)
+        return EngineFault("the serving device ran out of memory; try again later")
+    logger.error("a picture could not be computed", exc_info=error)
+    return EngineFault("the picture could not be computed; the server's log says why")

@@ -1,0 +1,210 @@
+"""The handler's options: ``handler: gradcam:`` of an archive's ``model-config.yaml``, validated."""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gradcam.errors import SettingsError
+from gradcam.methods import DEFAULT_METHOD, METHODS
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input, as torchvision's classification presets do it.
+
+    Attributes:
+        resize: The length of the shorter side after resizing, in pixels. Not used when squashing.
+        crop_size: ``(height, width)`` of the centre crop that the network sees, in pixels.
+        squash: Resize both sides to ``crop_size`` instead, changing the proportions.
+        interpolation: One of :data:`INTERPOLATIONS`, as Pillow does it (antialiased).
+        mean: Per channel, of values in 0…1.
+        std: Per channel, of values in 0…1.
+    """
+
+    resize: int = 256
+    crop_size: tuple[int, int] = (224, 224)
+    squash: bool = False
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost.
+
+    Attributes:
+        max_bytes: Bytes of one encoded picture.
+        max_pixels: Pixels of all pictures of one request together, before any resizing.
+        max_instances: Pictures in one request.
+        max_targets: Maps per picture.
+        max_rows: Pictures in one forward pass.
+        max_drawn_pixels: Pixels of all pictures in one answer together, overlays and grey maps.
+        max_answer_bytes: Bytes of one answer. TorchServe kills the worker beyond its own limit of
+            6,553,500 (``max_response_size``), so raise both together.
+    """
+
+    max_bytes: int = 20_000_000
+    max_pixels: int = 40_000_000
+    max_instances: int = 16
+    max_targets: int = 16
+    max_rows: int = 32
+    max_drawn_pixels: int = 64_000_000
+    max_answer_bytes: int = 6_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of ``handler: gradcam:``.
+
+    Attributes:
+        architecture: A name that :mod:`gradcam.networks` can build.
+        num_classes: How many logits the network has.
+        architecture_options: Further keyword arguments of the architecture's constructor, such as
+            ``transform_input: true`` for torchvision's own GoogLeNet and Inception weights.
+        layer: The default target layer; ``None`` finds it.
+        method: The default method.
+        preprocessing: How a picture becomes the network's input.
+        limits: What one request may cost.
+    """
+
+    architecture: str
+    num_classes: int
+    architecture_options: Mapping[str, object] = field(default_factory=dict)
+    layer: str | None = None
+    method: str = DEFAULT_METHOD
+    preprocessing: Preprocessing = Preprocessing()
+    limits: Limits = Limits()
+
+
+def read_settings(config: object) -> Settings:
+    """Validates the section ``handler: gradcam:``.
+
+    Args:
+        config: The parsed ``model-config.yaml``.
+
+    Raises:
+        SettingsError: One sentence that names the key, what it holds and what it takes.
+    """
+    where = "handler: gradcam"
+    handler = config.get("handler") if isinstance(config, Mapping) else None
+    section = handler.get("gradcam") if isinstance(handler, Mapping) else None
+    values = _section(section, where, Settings)
+    for required in ("architecture", "num_classes"):
+        if required not in values:
+            raise SettingsError(f"model-config.yaml: {where}: {required} is missing")
+    return Settings(
+        architecture=_text(values["architecture"], f"{where}: architecture"),
+        num_classes=_whole(values["num_classes"], f"{where}: num_classes", 1, 1_000_000),
+        architecture_options=_options(
+            values.get("architecture_options", {}), f"{where}: architecture_options"
+        ),
+        layer=_optional_text(values.get("layer"), f"{where}: layer"),
+        method=_choice(values.get("method", DEFAULT_METHOD), f"{where}: method", tuple(METHODS)),
+        preprocessing=_preprocessing(values.get("preprocessing"), f"{where}: preprocessing"),
+        limits=_limits(values.get("limits"), f"{where}: limits"),
+    )
+
+
+def _preprocessing(section: object, where: str) -> Preprocessing:
+    values = _section(section, where, Preprocessing) if section is not None else {}
+    default = Preprocessing()
+    return Preprocessing(
+        resize=_whole(values.get("resize", default.resize), f"{where}: resize", 1, 4096),
+        crop_size=_size(values.get("crop_size", default.crop_size), f"{where}: crop_size"),
+        squash=_flag(values.get("squash", default.squash), f"{where}: squash"),
+        interpolation=_choice(
+            values.get("interpolation", default.interpolation),
+            f"{where}: interpolation",
+            INTERPOLATIONS,
+        ),
+        mean=_three(values.get("mean", default.mean), f"{where}: mean", positive=False),
+        std=_three(values.get("std", default.std), f"{where}: std", positive=True),
+    )
+
+
+def _limits(section: object, where: str) -> Limits:
+    values = _section(section, where, Limits) if section is not None else {}
+    highest = {"max_pixels": 178_000_000, "max_instances": 1024, "max_targets": 1024}
+    return Limits(
+        **{
+            name: _whole(value, f"{where}: {name}", 1, highest.get(name, 2**31 - 1))
+            for name, value in values.items()
+        }
+    )
+
+
+def _section(section: object, where: str, schema: type) -> Mapping[str, Any]:
+    known = [field.name for field in fields(schema)]
+    if not isinstance(section, Mapping):
+        raise SettingsError(f"model-config.yaml: {where}: must be a mapping of {', '.join(known)}")
+    for key in section:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+            raise SettingsError(
+                f"model-config.yaml: {where}: {key!r} is not an option; did you mean {close[0]!r}?"
+            )
+    return section
+
+
+def _options(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _wrong(where, value, "a mapping of keyword arguments")
+    return dict(value)
+
+
+def _wrong(where: str, value: object, wanted: str) -> SettingsError:
+    return SettingsError(f"model-config.yaml: {where}: {value!r} is not {wanted}")
+
+
+def _whole(value: object, where: str, lowest: int, highest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        raise _wrong(where, value, f"a whole number from {lowest} to {highest}")
+    return value
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(where, value, "true or false")
+    return value
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise _wrong(where, value, "a name")
+    return value
+
+
+def _optional_text(value: object, where: str) -> str | None:
+    return None if value is None else _text(value, where)
+
+
+def _choice(value: object, where: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise _wrong(where, value, f"one of {', '.join(choices)}")
+    return str(value)
+
+
+def _size(value: object, where: str) -> tuple[int, int]:
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return _whole(value[0], where, 1, 4096), _whole(value[1], where, 1, 4096)
+    side = _whole(value, where, 1, 4096)
+    return side, side
+
+
+def _three(value: object, where: str, *, positive: bool) -> tuple[float, float, float]:
+    numbers = list(value) if isinstance(value, list | tuple) else []
+    if len(numbers) != 3 or not all(
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+        for number in numbers
+    ):
+        raise _wrong(where, value, "a list of three numbers")
+    if positive and min(numbers) <= 0:
+        raise _wrong(where, value, "a list of three positive numbers")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])

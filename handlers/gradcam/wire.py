@@ -1,0 +1,276 @@
+"""From what TorchServe hands over for one request to its pictures and options; no ``ts`` here.
+
+A request reaches a handler as a row, ``{"body": …}`` for a raw or JSON body and one entry per
+field for a form or for gRPC, and its headers. Which way of sending was used shows in those.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gradcam.errors import InvalidOption, MalformedRequest, TooLarge
+from gradcam.settings import Limits
+
+_PICTURE_FIELDS = ("image", "data", "body")
+_HEADER = "x-explain-"
+_FORMS = (
+    "send the bytes of a picture as the body, a form with the picture in 'image' or 'data', "
+    'JSON {"image": "<base64>"} or JSON {"instances": [{"b64": "<base64>"}]}'
+)
+_WHITE = str.maketrans("", "", " \t\r\n")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One picture of a request.
+
+    Attributes:
+        picture: Its encoded bytes.
+        options: As sent, by name; unchecked.
+    """
+
+    picture: bytes | bytearray
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A request, taken apart.
+
+    Attributes:
+        explain: Whether it asks for explanations rather than predictions.
+        instances: Its pictures.
+        wrapped: Whether it came as KServe v1 ``instances``, and is to be answered as such.
+        accept: The picture type that it wants instead of JSON, or ``None``.
+    """
+
+    explain: bool
+    instances: tuple[Instance, ...]
+    wrapped: bool
+    accept: str | None
+
+
+def is_describe(row: Mapping[str, object], headers: Mapping[str, object]) -> bool:
+    """Whether this is the management API's question what the model is, not a client's request."""
+    return not row and _texts(headers).get("describe") == "True"
+
+
+def read_request(
+    row: Mapping[str, object], headers: Mapping[str, object], limits: Limits
+) -> Incoming:
+    """Takes a request apart, however it was sent.
+
+    Args:
+        row: What TorchServe gives a handler as one element of its data.
+        headers: That request's headers. An entry that is not a text belongs to a field.
+        limits: The model's.
+
+    Raises:
+        MalformedRequest: No picture, or a body that is not what it says.
+        TooLarge: Too many pictures, or more bytes than a picture may have.
+        InvalidOption: A picture's URL, or a wrong value of ``explain``.
+    """
+    texts = _texts(headers)
+    fields = dict(row)
+    explain = _wants_explanation(fields, texts)
+    options = _header_options(texts)
+    accept = preferred_picture(texts.get("accept", "")) if explain else None
+    document = _json_body(fields.pop("body", None), texts, fields)
+    if document is None:
+        picture = _only_picture(fields)
+        options |= {name: value for name, value in fields.items() if name not in _PICTURE_FIELDS}
+        return Incoming(explain, (Instance(_as_bytes(picture), options),), False, accept)
+    options |= fields
+    if "instances" in document:
+        instances = _read_instances(document, options, limits)
+        return Incoming(explain, instances, True, accept)
+    instance = _read_instance(document, options, limits)
+    return Incoming(explain, (instance,), False, accept)
+
+
+def _texts(headers: Mapping[str, object]) -> dict[str, str]:
+    return {name.lower(): text for name, text in headers.items() if isinstance(text, str)}
+
+
+def _wants_explanation(fields: dict[str, object], texts: Mapping[str, str]) -> bool:
+    """HTTP paths say it in a header that TorchServe sets; gRPC has none and says it in a field."""
+    if "explain" in texts:
+        return texts["explain"] == "True"
+    said = fields.pop("explain", "false")
+    text = bytes(said).decode("utf-8", "replace") if isinstance(said, bytes | bytearray) else said
+    match str(text).strip().lower():
+        case "true" | "1" | "yes":
+            return True
+        case "false" | "0" | "no":
+            return False
+    raise InvalidOption(f"explain {str(text)[:80]!r} is not true or false")
+
+
+def _header_options(texts: Mapping[str, str]) -> dict[str, object]:
+    options: dict[str, object] = {}
+    for name, text in texts.items():
+        if name.startswith(_HEADER):
+            option = name.removeprefix(_HEADER).replace("-", "_")
+            options[option] = _from_header(text)
+    return options
+
+
+def _from_header(text: str) -> str:
+    """HTTP servers read header bytes as Latin-1; what was sent as UTF-8 is restored."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _json_body(
+    body: object, texts: Mapping[str, str], fields: dict[str, object]
+) -> Mapping[str, object] | None:
+    """The body as a JSON object; otherwise ``None``, and the body goes to the fields as it is."""
+    if body is None:
+        return None
+    if isinstance(body, bytes | bytearray | str):
+        claimed = "json" in texts.get("content-type", "").lower()
+        head = body[:64].lstrip()
+        if not claimed and head[:1] not in ("{", b"{"):
+            fields["body"] = body
+            return None
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise MalformedRequest(f"the body is not JSON ({error}); {_FORMS}") from None
+    if not isinstance(body, Mapping):
+        raise MalformedRequest(f"the JSON body is a {type(body).__name__}, not an object; {_FORMS}")
+    return body
+
+
+def _only_picture(fields: Mapping[str, object]) -> object:
+    present = [name for name in _PICTURE_FIELDS if name in fields]
+    if not present:
+        raise MalformedRequest(f"the request has no picture; {_FORMS}")
+    if len(present) > 1:
+        raise MalformedRequest(
+            f"the request has pictures in {' and '.join(present)}; send one, or several as "
+            "KServe v1 instances"
+        )
+    return fields[present[0]]
+
+
+def _as_bytes(picture: object) -> bytes | bytearray:
+    if isinstance(picture, str):
+        picture = picture.encode("utf-8", "replace")
+    if not isinstance(picture, bytes | bytearray):
+        raise MalformedRequest(f"the picture is not bytes; {_FORMS}")
+    if picture[:8].lower().startswith((b"http://", b"https://")):
+        raise _url_refused()
+    return picture
+
+
+def _read_instances(
+    document: Mapping[str, object], options: Mapping[str, object], limits: Limits
+) -> tuple[Instance, ...]:
+    instances, parameters = document["instances"], document.get("parameters", {})
+    if not isinstance(instances, list) or not instances:
+        raise MalformedRequest("instances must be a list of at least one picture")
+    if len(instances) > limits.max_instances:
+        raise TooLarge(
+            f"the request has {len(instances)} instances; at most {limits.max_instances} are "
+            "answered at once, so send several requests"
+        )
+    if not isinstance(parameters, Mapping):
+        raise MalformedRequest("parameters must be a JSON object of options")
+    # TensorFlow Serving's clients always send a signature_name; it means nothing here
+    beside = {"instances", "parameters", "signature_name"}
+    common = {
+        **options,
+        **{name: value for name, value in document.items() if name not in beside},
+        **parameters,
+    }
+    common.pop("signature_name", None)
+    read = []
+    for number, instance in enumerate(instances):
+        try:
+            if not isinstance(instance, Mapping):
+                raise MalformedRequest('an instance is an object like {"b64": "<base64>"}')
+            read.append(_read_instance(instance, common, limits))
+        except (MalformedRequest, TooLarge, InvalidOption) as error:
+            raise type(error)(f"instances[{number}]: {error.message}") from None
+    return tuple(read)
+
+
+def _read_instance(
+    document: Mapping[str, object], options: Mapping[str, object], limits: Limits
+) -> Instance:
+    holders = [name for name in ("image", "data", "b64") if name in document]
+    if len(holders) != 1:
+        found = f"pictures in {' and '.join(holders)}" if holders else "no picture"
+        raise MalformedRequest(f"the JSON object has {found}; {_FORMS}")
+    own = {name: value for name, value in document.items() if name not in holders}
+    picture = _decode_base64(document[holders[0]], limits.max_bytes)
+    return Instance(picture, {**options, **own})
+
+
+def _decode_base64(value: object, max_bytes: int) -> bytes:
+    if isinstance(value, Mapping) and set(value) == {"b64"}:
+        value = value["b64"]
+    if not isinstance(value, str):
+        raise MalformedRequest(f"the picture is a {type(value).__name__}, not base64 text")
+    start = value[:256].lstrip().lower()
+    if start.startswith(("http://", "https://")):
+        raise _url_refused()
+    if start.startswith("data:"):
+        kind, comma, value = value.partition(",")
+        if not comma or not kind.rstrip().lower().endswith(";base64"):
+            raise MalformedRequest("the data URL is not of the form data:image/png;base64,…")
+    if len(value) * 3 // 4 > max_bytes * 1.1 + 4:
+        raise TooLarge(
+            f"the picture has about {len(value) * 3 // 4:,} bytes; at most {max_bytes:,} are "
+            "taken, so send a smaller one"
+        )
+    try:
+        return base64.b64decode(value.translate(_WHITE), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedRequest(f"the picture is not base64 ({error})") from None
+
+
+def _url_refused() -> InvalidOption:
+    return InvalidOption(
+        "a picture's URL is not fetched, because then a client could make this server call "
+        "addresses inside your network; fetch the picture and send its bytes"
+    )
+
+
+def preferred_picture(accept: str) -> str | None:
+    """The picture type that an ``Accept`` header puts ahead of JSON, or ``None``.
+
+    Returns:
+        ``png``, ``jpeg`` or ``webp``.
+    """
+    best: tuple[float, str | None] = (0.0, None)
+    json_quality, json_first = 0.0, False
+    for entry in accept.lower().split(","):
+        media, *parameters = (part.strip() for part in entry.split(";"))
+        quality = _quality(parameters)
+        if media in ("application/json", "application/*", "*/*"):
+            json_quality = max(json_quality, quality)
+            json_first = json_first or best[1] is None
+        elif media in _ACCEPTED and quality > best[0]:
+            best = (quality, _ACCEPTED[media])
+    ahead = best[0] > json_quality or (best[0] == json_quality and not json_first)
+    return best[1] if ahead else None
+
+
+_ACCEPTED = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/*": "png"}
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
