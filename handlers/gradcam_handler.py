@@ -5,33 +5,42 @@ else is ``gradcam.service`` and what lies behind it. TorchServe wants exactly on
 """
 
 import hashlib
+import importlib.util
 import logging
 import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 # the archive's own engine, not one that happens to be installed beside TorchServe
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-try:
-    import safetensors.torch
-    import torch
+_PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "safetensors": "safetensors",
+}
+"""What served code imports beyond the standard library, and the package that each comes in."""
 
-    import gradcam
-    from gradcam import document, labels, networks, service
-    from gradcam.errors import GradcamError, SettingsError
-    from gradcam.settings import read_settings
-except ModuleNotFoundError as missing:
-    _package = {"cv2": "opencv-python-headless", "PIL": "pillow"}.get(
-        str(missing.name), missing.name
+if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+    _sentence = (
+        f"gradcam: the module {', '.join(_missing)} is missing where TorchServe runs; install it "
+        f"with: {sys.executable} -m pip install {' '.join(_PACKAGES[name] for name in _missing)}"
     )
-    raise RuntimeError(
-        f"gradcam: the module {missing.name!r} is missing in TorchServe's environment "
-        f"({sys.executable}); install it with: {sys.executable} -m pip install {_package}"
-    ) from None
+    logger.error(_sentence)
+    raise RuntimeError(_sentence)
 
-logger = logging.getLogger(__name__)
+import safetensors.torch
+import torch
+
+from gradcam import Explainer, document, labels, networks, service
+from gradcam.errors import GradcamError, SettingsError
+from gradcam.settings import read_settings
 
 
 class GradCAMHandler:
@@ -76,7 +85,7 @@ def _load(context: Any) -> service.Service:
     )
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
-    explainer = gradcam.Explainer(network.to(device), settings.preprocessing.crop_size)
+    explainer = Explainer(network.to(device), settings.preprocessing.crop_size)
     card = document.ModelCard(
         name=str(context.model_name),
         version=str(model.get("modelVersion", "1.0")),

@@ -1,7 +1,15 @@
 """What an ``Accept`` header asks for: JSON, or a picture instead."""
 
-_PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/*": "png"}
-_JSON = ("application/json", "application/*", "*/*")
+_KINDS = {
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+    "image/*": "png",
+    "application/json": None,
+    "application/*": None,
+    "*/*": None,
+}
+"""What a media type is answered with; ``None`` is JSON."""
 
 
 def preferred_picture(accept: str) -> str | None:
@@ -10,18 +18,13 @@ def preferred_picture(accept: str) -> str | None:
     Returns:
         ``png``, ``jpeg`` or ``webp``.
     """
-    best: tuple[float, str | None] = (0.0, None)
-    json_quality, json_first = 0.0, False
+    best, best_quality = None, 0.0
     for entry in accept.lower().split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))
         quality = _quality(parameters)
-        if media in _JSON:
-            json_quality = max(json_quality, quality)
-            json_first = json_first or best[1] is None
-        elif media in _PICTURES and quality > best[0]:
-            best = (quality, _PICTURES[media])
-    ahead = best[0] > json_quality or (best[0] == json_quality and not json_first)
-    return best[1] if ahead else None
+        if media in _KINDS and quality > best_quality:  # of equals, the first
+            best, best_quality = _KINDS[media], quality
+    return best
 
 
 def _quality(parameters: list[str]) -> float:

@@ -14,7 +14,7 @@ STEM, WIDTHS = 32, (48, 112, 160)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut: (N, C, H, W) -> (N, C', ceil(H/s), ceil(W/s))."""
+    """Two 3x3 convolutions beside a shortcut; ``stride`` s shrinks the maps."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -31,6 +31,7 @@ class ResidualBlock(nn.Module):
             self.shortcut.append(nn.BatchNorm2d(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, C', ceil(H/s), ceil(W/s))."""
         residual = torch.relu(self.norm1(self.conv1(x)))
         residual = self.norm2(self.conv2(residual))
         # Not in place anywhere: a Grad-CAM hook holds on to what passed here.
@@ -67,6 +68,7 @@ class DemoNet(nn.Module):
         self.fc = nn.Linear(third, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) to logits (N, num_classes)."""
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
         logits: Tensor = self.fc(torch.flatten(self.pool(x), 1))
         return logits

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcam.errors import EngineFault, GradcamError, UnusableLayer
-from gradcam.layers import LayerTable, survey_layers
+from gradcam.layers import LayerTable, check_logits, survey_layers
 from gradcam.methods import DEFAULT_METHOD, METHODS
 from gradcam.tap import Tapped, tap
 from gradcam.targets import Target, Top, resolve_targets
@@ -117,14 +117,14 @@ class Explainer:
         layers = [self.layers.choose(ask.layer).name if ask else "" for ask in asks]
         if not any(layers):
             with torch.inference_mode():
-                return [_outcome(row) for row in _logits(self.network(batch)).cpu()]
+                return [_outcome(row) for row in check_logits(self.network(batch)).cpu()]
         with (
             torch.inference_mode(mode=False),
             torch.enable_grad(),
             tap(self.network, {name for name in layers if name}) as calls,
         ):
             # a tensor made in inference mode cannot take part in autograd
-            logits = _logits(self.network(batch.clone() if batch.is_inference() else batch))
+            logits = check_logits(self.network(batch.clone() if batch.is_inference() else batch))
             maps = self._explain(logits, calls, asks, layers)
         outcomes = [_outcome(row) for row in logits.detach().cpu()]
         return [_attach(outcome, found) for outcome, found in zip(outcomes, maps, strict=True)]
@@ -154,11 +154,8 @@ class Explainer:
             rows = [row for row, indices in enumerate(wanted) if number < len(indices)]
             used = list(dict.fromkeys(layers[row] for row in rows))
             chosen = logits[rows, [wanted[row][number] for row in rows]].sum()
-            gradients = torch.autograd.grad(
-                chosen,
-                [outputs[name] for name in used],
-                retain_graph=number + 1 < rounds,
-                allow_unused=True,
+            gradients = _gradients(
+                chosen, [outputs[name] for name in used], keep_graph=number + 1 < rounds
             )
             for name, gradient in zip(used, gradients, strict=True):
                 if gradient is None:
@@ -173,6 +170,15 @@ class Explainer:
                     for row, value in zip(same, values, strict=True):
                         maps[row].append(RawMap(wanted[row][number], name, method, value))
         return maps
+
+
+def _gradients(
+    chosen: Tensor, outputs: Sequence[Tensor], *, keep_graph: bool
+) -> Sequence[Tensor | None]:
+    """The derivatives of ``chosen``; ``None`` where it does not depend on an output."""
+    if not chosen.requires_grad:
+        return [None] * len(outputs)
+    return torch.autograd.grad(chosen, outputs, retain_graph=keep_graph, allow_unused=True)
 
 
 def _raw_maps(method: str, output: Tensor, gradient: Tensor, rows: Sequence[int]) -> Tensor:
@@ -208,13 +214,6 @@ def _outcome(logits: Tensor) -> Outcome | GradcamError:
             "the network's output for this picture is not finite; check the model's weights"
         )
     return Outcome(logits if logits.dtype == torch.float64 else logits.float())
-
-
-def _logits(output: object) -> Tensor:
-    if isinstance(output, Tensor) and output.dim() == 2:
-        return output
-    shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    raise EngineFault(f"the network gave {shape}, not logits of shape [N, C]")
 
 
 def _check_evaluating(network: nn.Module) -> None:

@@ -52,7 +52,7 @@ class ClassList:
         """One key per class for ``{label: probability}``: none is lost when labels repeat.
 
         A label that occurs once stands alone; one that occurs more often gets its id behind it,
-        or its index where there is no id or that is taken too.
+        or its index where there is no id, and its index after that where the key is taken too.
         """
         labels = Counter(name.label for name in self.names)
         taken = {label for label, count in labels.items() if count == 1}
@@ -61,8 +61,8 @@ class ClassList:
             key = name.label
             if labels[key] > 1:
                 key = f"{name.label} ({name.id if name.id is not None else name.index})"
-                if key in taken:
-                    key = f"{name.label} ({name.index})"
+                while key in taken:
+                    key = f"{key} ({name.index})"
                 taken.add(key)
             keys.append(key)
         return tuple(keys)

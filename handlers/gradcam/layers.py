@@ -6,12 +6,13 @@ A layer's fitness is read off the autograd graph of one forward pass, not off it
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradcam.errors import UnusableLayer
+from gradcam.errors import EngineFault, UnusableLayer
 from gradcam.graph import Graph, is_pooled, origin
 from gradcam.tap import Tapped, tap
 
@@ -97,12 +98,15 @@ def survey_layers(network: nn.Module, example: Tensor) -> LayerTable:
     Args:
         network: In evaluation mode.
         example: ``[1, 3, H, W]``, an input as the network gets it; noise will do.
+
+    Raises:
+        EngineFault: The network does not give logits.
     """
     with torch.inference_mode(mode=False), torch.enable_grad():
         picture = example.detach().clone().requires_grad_()
         names = [name for name, _ in network.named_modules() if name]
         with tap(network, names) as calls:
-            logits: Tensor = network(picture.clone())
+            logits = check_logits(network(picture.clone()))
         graph = Graph(logits, picture)
         last_calls = {call.name: call for call in calls}
         modules = {name: _judge(name, last_calls.get(name), graph) for name in names}
@@ -118,6 +122,18 @@ def survey_layers(network: nn.Module, example: Tensor) -> LayerTable:
         default = _pick_default(candidates)
         reason = _why_no_default(graph, candidates, default, list(bottlenecks.values()))
     return LayerTable(modules, tuple(candidates), None if reason else default, reason)
+
+
+def check_logits(output: object) -> Tensor:
+    """What a network gave, if it is ``[N, C]``.
+
+    Raises:
+        EngineFault: It is something else.
+    """
+    if isinstance(output, Tensor) and output.dim() == 2:
+        return output
+    shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    raise EngineFault(f"the network gave {shape}, not logits of shape [N, C]")
 
 
 def _judge(name: str, call: Tapped | None, graph: Graph) -> Layer | str:
@@ -150,7 +166,8 @@ def _group_by_tensor(calls: Sequence[Tapped]) -> dict[str, Tapped]:
         encloses = copied is None or calls[maker].name.startswith(f"{call.name}.")
         if encloses:
             outermost[maker] = call.name  # children finish first, so the last one is outermost
-    return {name: calls[maker] for maker, name in sorted(outermost.items())}
+    last_makers = {name: maker for maker, name in sorted(outermost.items())}
+    return {name: calls[maker] for name, maker in sorted(last_makers.items(), key=itemgetter(1))}
 
 
 def _is_class_maps(activation: Tensor, logits: Tensor) -> bool:

@@ -75,14 +75,20 @@ def load_network(
         for name, tensor in state.items()
         if not name.startswith(auxiliary)
     }
-    with torch.device("meta"):  # initialising what is then overwritten takes seconds for a VGG
+    try:
+        with torch.device("meta"):  # initialising what is then overwritten takes seconds for a VGG
+            network = build_network(architecture, num_classes, options)
+    except NotImplementedError:  # a RegNet computes its widths with tensors, so they must be real
         network = build_network(architecture, num_classes, options)
     _check_fit(architecture, network, weights)
-    network.load_state_dict(weights, assign=True)
+    # its own state dict knows, beside the tensors, the version of its format: an MNASNet wants that
+    complete = network.state_dict()
+    complete.update(weights)
+    network.load_state_dict(complete, assign=True)
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         # a buffer that the state dict does not hold must be computed for real
         network = build_network(architecture, num_classes, options)
-        network.load_state_dict(weights)
+        network.load_state_dict(complete)
     return freeze(network.eval())
 
 

@@ -125,7 +125,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _too_many(max_pixels: int) -> str:
-    return f"the pictures of a request may have {max_pixels:,} pixels together, so send smaller"
+    return f"of what one request may have, {max_pixels:,} pixels are left, so send a smaller one"
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,11 +1,13 @@
 """From a picture to the network's input, bit for bit as torchvision's classification presets."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from gradcam.geometry import View
+from gradcam.geometry import Box, View
 from gradcam.settings import Preprocessing
 
 _RESAMPLING = {
@@ -30,10 +32,10 @@ def show(image: Image.Image, view: View, interpolation: str) -> Tensor:
     """
     part, window = view.part, view.window
     resampling = _RESAMPLING[interpolation]
+    edges = (part.left, part.top, part.left + part.width, part.top + part.height)
+    # cropping before resizing: what lies outside the part must not bleed into it
+    taken = image if edges == (0, 0, *image.size) else image.crop(edges)
     if view.resized[0] * view.resized[1] <= _MOST_RESIZED_PIXELS:
-        edges = (part.left, part.top, part.left + part.width, part.top + part.height)
-        # cropping before resizing: what lies outside the part must not bleed into it
-        taken = image if edges == (0, 0, *image.size) else image.crop(edges)
         resized = taken.resize(view.resized, resampling)
         seen = resized.crop(
             (window.left, window.top, window.left + window.width, window.top + window.height)
@@ -41,17 +43,19 @@ def show(image: Image.Image, view: View, interpolation: str) -> Tensor:
     else:
         # a very long and thin picture, that would be gigantic before the crop; this differs from
         # resizing first by rounding only
-        seen = _show_directly(image, view, resampling)
+        seen = _show_directly(taken, view, resampling)
     return torch.from_numpy(np.array(seen)).permute(2, 0, 1)
 
 
-def _show_directly(image: Image.Image, view: View, resampling: Image.Resampling) -> Image.Image:
+def _show_directly(taken: Image.Image, view: View, resampling: Image.Resampling) -> Image.Image:
+    """Resizes only what the window shows of the part that was taken."""
+    view = replace(view, part=Box(0, 0, taken.width, taken.height))
     seen = Image.new("RGB", (view.window.width, view.window.height))
     left, top = max(0, -view.window.left), max(0, -view.window.top)
     right = min(view.window.width, view.resized[0] - view.window.left)
     bottom = min(view.window.height, view.resized[1] - view.window.top)
     corners = (*view.to_picture(left, top), *view.to_picture(right, bottom))
-    shown = image.resize((right - left, bottom - top), resampling, box=corners)
+    shown = taken.resize((right - left, bottom - top), resampling, box=corners)
     seen.paste(shown, (left, top))
     return seen
 

@@ -17,7 +17,14 @@ from gradcam import document, render
 from gradcam.answer import JSON, Response, Subject, Writer, refusal
 from gradcam.document import ModelCard
 from gradcam.engine import Ask, Explainer, Outcome
-from gradcam.errors import EngineFault, GradcamError, InvalidOption, TooLarge, UnusableLayer
+from gradcam.errors import (
+    EngineFault,
+    GradcamError,
+    InvalidOption,
+    MalformedRequest,
+    TooLarge,
+    UnusableLayer,
+)
 from gradcam.geometry import Box, plan_view
 from gradcam.labels import ClassList
 from gradcam.options import Options, Vocabulary, parse_options
@@ -108,6 +115,8 @@ class Service:
             return _Prepared(incoming, self._read_rows(incoming))
         except GradcamError as error:
             return refusal(error)
+        except RecursionError:  # JSON just shallow enough to be parsed, but not to be quoted
+            return refusal(MalformedRequest("the request's JSON is nested too deeply"))
         except Exception:
             logger.exception("a request could not be read")
             return refusal(EngineFault("the request could not be read; the server's log says why"))

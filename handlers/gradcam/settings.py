@@ -194,6 +194,8 @@ def _choice(value: object, where: str, choices: Sequence[str]) -> str:
 def _size(value: object, where: str) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2:
         return _whole(value[0], where, 1, 4096), _whole(value[1], where, 1, 4096)
+    if isinstance(value, list | tuple):
+        raise _wrong(where, value, "a whole number from 1 to 4096, or [height, width]")
     side = _whole(value, where, 1, 4096)
     return side, side
 

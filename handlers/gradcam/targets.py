@@ -29,14 +29,19 @@ def resolve_targets(targets: Sequence[Target], logits: Tensor) -> tuple[int, ...
     Args:
         targets: Class indices and :class:`Top`.
         logits: ``[C]``, of that picture.
+
+    Raises:
+        ValueError: There is no such class.
     """
     indices: dict[int, None] = {}
     for target in targets:
         if isinstance(target, Top):
             count = min(target.count, logits.numel())
             indices.update(dict.fromkeys(torch.topk(logits, count).indices.tolist()))
-        else:
+        elif 0 <= target < logits.numel():
             indices[target] = None
+        else:
+            raise ValueError(f"there is no class {target}; there are {logits.numel()}")
     return tuple(indices)
 
 

@@ -75,7 +75,7 @@ def read_request(
     """
     texts = _texts(headers)
     fields = dict(row)
-    explain = _wants_explanation(fields, texts)
+    explain = _wants_explanation(fields, headers)
     options = _header_options(texts)
     accept = preferred_picture(texts.get("accept", "")) if explain else None
     document = _json_body(fields.pop("body", None), texts, fields)
@@ -95,10 +95,12 @@ def _texts(headers: Mapping[str, object]) -> dict[str, str]:
     return {name.lower(): text for name, text in headers.items() if isinstance(text, str)}
 
 
-def _wants_explanation(fields: dict[str, object], texts: Mapping[str, str]) -> bool:
+def _wants_explanation(fields: dict[str, object], headers: Mapping[str, object]) -> bool:
     """HTTP paths say it in a header that TorchServe sets; gRPC has none and says it in a field."""
-    if "explain" in texts:
-        return texts["explain"] == "True"
+    # in exactly this letter case: a client's own "Explain" stands beside it and means nothing
+    said_by_path = headers.get("explain")
+    if isinstance(said_by_path, str):
+        return said_by_path == "True"
     said = fields.pop("explain", "false")
     text = bytes(said).decode("utf-8", "replace") if isinstance(said, bytes | bytearray) else said
     match str(text).strip().lower():
