@@ -40,7 +40,7 @@ import torch
 
 from gradcam import Explainer, document, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
-from gradcam.settings import read_settings
+from gradcam.settings import Settings, read_settings
 
 
 class GradCAMHandler:
@@ -76,16 +76,16 @@ def _load(context: Any) -> service.Service:
     folder = Path(context.system_properties["model_dir"])
     settings = read_settings(context.model_yaml_config)
     model = context.manifest["model"]
-    weights = folder / model["serializedFile"]
+    weights = folder / str(model.get("serializedFile"))
     network = networks.load_network(
         settings.architecture,
         settings.num_classes,
-        safetensors.torch.load_file(weights),
+        _read_weights(weights),
         settings.architecture_options,
     )
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
-    explainer = Explainer(network.to(device), settings.preprocessing.crop_size)
+    explainer = _survey(network.to(device), settings)
     card = document.ModelCard(
         name=str(context.model_name),
         version=str(model.get("modelVersion", "1.0")),
@@ -103,6 +103,28 @@ def _load(context: Any) -> service.Service:
         settings.layer or explainer.layers.default,
     )
     return loaded
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise SettingsError(
+            f"the archive's weights (serializedFile) cannot be read as safetensors: {path.name}: "
+            f"{error}"
+        ) from error
+
+
+def _survey(network: torch.nn.Module, settings: Settings) -> Explainer:
+    height, width = settings.preprocessing.crop_size
+    try:
+        return Explainer(network, (height, width))
+    except RuntimeError as error:  # such as a picture that is too small for all the strides
+        reason = (str(error).splitlines() or [""])[0]
+        raise SettingsError(
+            f"{settings.architecture} fails on pictures of preprocessing: crop_size "
+            f"[{height}, {width}]: {reason}"
+        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -120,7 +120,7 @@ def survey_layers(network: nn.Module, example: Tensor) -> LayerTable:
             if isinstance(modules[name], Layer) and not _is_class_maps(call.output, logits)
         }
         default = _pick_default(candidates)
-        reason = _why_no_default(graph, candidates, default, list(bottlenecks.values()))
+        reason = _why_no_default(graph, candidates, default, bottlenecks)
     return LayerTable(modules, tuple(candidates), None if reason else default, reason)
 
 
@@ -196,7 +196,7 @@ def _why_no_default(
     graph: Graph,
     candidates: Mapping[str, Tapped],
     default: str | None,
-    bottlenecks: Sequence[Tapped],
+    bottlenecks: Mapping[str, Tapped],
 ) -> str:
     remedy = "name a layer, or explain a network with a convolutional last stage"
     if not graph.reaches_input:
@@ -205,7 +205,8 @@ def _why_no_default(
         return f"no feature map with a height and a width lies on every path; {remedy}"
     chosen = candidates[default].output
     cells = chosen.shape[2] * chosen.shape[3]
-    for call in bottlenecks:
+    names = list(bottlenecks)
+    for call in (bottlenecks[name] for name in names[names.index(default) + 1 :]):
         shape = call.output.shape
         if len(shape) == 3 and max(shape[1:]) >= cells:
             return (

@@ -47,7 +47,7 @@ def build_network(
         if architecture in _AUXILIARY_HEADS:
             keywords = {"aux_logits": False, "init_weights": True, **keywords}
         network: nn.Module = models.get_model(architecture, weights=None, **keywords)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SettingsError(f"architecture {architecture}: {error}") from error
     return network
 

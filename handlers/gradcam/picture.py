@@ -89,7 +89,7 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
     except TooLarge:
         raise
     except Image.DecompressionBombError:
-        raise TooLarge(_too_many(max_pixels)) from None
+        raise TooLarge(f"the picture is gigantic; {_too_many(max_pixels)}") from None
     except MemoryError:
         raise TooLarge("the picture needs more memory to decode than there is") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on corrupt bytes
