@@ -1,0 +1,69 @@
+"""What the answers must say, worked out without the engine: torchvision, autograd, definitions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from archive_dir import NUM_CLASSES, PREPROCESSING
+from gradcam.demo_network import DemoNet
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One picture's truth: ``[C]`` logits, and for a class its map ``[h, w]``, in float64."""
+
+    network: DemoNet
+    inputs: torch.Tensor
+
+    def logits(self) -> torch.Tensor:
+        with torch.no_grad():
+            return torch.as_tensor(self.network(self.inputs)[0])
+
+    def probabilities(self) -> list[float]:
+        return [float(value) for value in self.logits().softmax(0)]
+
+    def map(self, index: int) -> torch.Tensor:
+        """Grad-CAM by its two equations, after the ReLU and not divided by anything."""
+        kept: list[torch.Tensor] = []
+        hook = self.network.layer3.register_forward_hook(lambda *call: kept.append(call[2]))
+        logits = self.network(self.inputs.clone().requires_grad_())
+        hook.remove()
+        (gradient,) = torch.autograd.grad(logits[0, index], kept)
+        weights = gradient.mean(dim=(2, 3), keepdim=True)
+        return (weights * kept[0]).sum(dim=1)[0].relu().detach()
+
+
+def refer(folder: Path, image: Image.Image) -> Reference:
+    """Loads the archive's weights and shows the picture as torchvision's presets do."""
+    network = DemoNet(NUM_CLASSES)
+    network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
+    show = transforms.Compose(
+        [
+            transforms.Resize(PREPROCESSING["resize"]),
+            transforms.CenterCrop(PREPROCESSING["crop_size"]),
+            transforms.ToTensor(),
+            transforms.Normalize(PREPROCESSING["mean"], PREPROCESSING["std"]),
+        ]
+    )
+    inputs: torch.Tensor = show(image)[None].double()
+    return Reference(network.double().eval(), inputs)
+
+
+def spread(values: object, region: list[float], width: int, height: int) -> npt.NDArray[np.float64]:
+    """A map bilinearly interpolated at each pixel's centre, and zero outside its region."""
+    left, top, across, down = region
+    x = (torch.arange(width).double() + 0.5 - left) / across * 2 - 1
+    y = (torch.arange(height).double() + 0.5 - top) / down * 2 - 1
+    places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    grid = torch.tensor(values, dtype=torch.float64)[None, None]
+    found = torch.nn.functional.grid_sample(
+        grid, places[None], mode="bilinear", padding_mode="border", align_corners=False
+    )
+    outside = (places.abs() > 1).any(dim=-1)
+    return found[0, 0].masked_fill(outside, 0).numpy()
