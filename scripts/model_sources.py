@@ -146,7 +146,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        if "GLOBAL" not in str(error) and "Unsupported" not in str(error):
+        told = str(error)
+        if "Unsupported operand" in told or not ("GLOBAL" in told or "Unsupported" in told):
             raise PackagingError(f"{path} is not a file of PyTorch weights") from error
         raise PackagingError(
             f"{path} holds pickled objects such as a whole module, which could run code when "

@@ -1,0 +1,111 @@
+"""Sixty-four requests of every kind, no two alike, and what each is known to be answered with."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from live.client import Client
+from live.comparing import differences
+from live.grpc_stubs import GrpcClient
+from pictures import cat, encode, pixels_of
+from sending import Answer, b64
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Both ways in."""
+
+    http: Client
+    grpc: GrpcClient
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request.
+
+    Attributes:
+        name: What it is.
+        status: What it must be answered with.
+        part: Of its answer alone: a text in the message of a refusal, else empty.
+        send: Sends it.
+    """
+
+    name: str
+    status: int
+    part: str
+    send: Callable[[Clients], Answer]
+
+
+def same(found: Answer, expected: Answer) -> list[str]:
+    """How an answer differs from the one to the same request sent alone."""
+    heads = [(answer.status, answer.content_type) for answer in (found, expected)]
+    if heads[0] != heads[1]:
+        return [f"{heads[0]} for {heads[1]}: {found.body[:200]!r}"]
+    if found.content_type == "application/json":
+        return differences(json.loads(found.body), json.loads(expected.body), 1e-4)
+    ours, theirs = (pixels_of(answer.body).astype(int) for answer in (found, expected))
+    if ours.shape != theirs.shape:
+        return [f"a picture of {ours.shape} for {theirs.shape}"]
+    # a map's value that rounds the other way moves a colour by a few levels at most
+    return [] if np.abs(ours - theirs).max() <= 4 else ["another picture"]
+
+
+def cases() -> list[Case]:
+    """Eight rounds of eight kinds, each round with pictures and options of its own."""
+    return list(itertools.chain.from_iterable(map(_round, range(8))))
+
+
+def _picture(number: int) -> bytes:
+    """A part of the cat of this number's own."""
+    left, top = 20 * number, 10 * number
+    return encode(cat().crop((left, top, left + 240 - 5 * number, top + 200)))
+
+
+def _round(number: int) -> Iterator[Case]:
+    picture, target = _picture(number), str(number % 4)
+    verb = ("predictions", "explanations")[number % 2]
+    layer, detail = ("stage3", "stage4")[number % 2], ("labels", "full")[number % 2]
+    crop = f"{number},5,150,140"
+    yield _put("predictions", picture, {"Detail": detail})
+    yield _put("explanations", picture, {"Target": target, "Layer": layer})
+    yield _put("explanations", picture, {"Target": "top4", "Crop": crop})
+    yield _put("explanations", picture, {"Target": target}, accept="image/png")
+    yield _kserve(verb, [_picture(number), _picture((number + 3) % 8)], target)
+    yield _grpc(picture, target)
+    broken = encode(cat(), "JPEG")[: 3000 + number]
+    yield _put(verb, broken, {}, status=400, part="truncated")
+    wrong = f"zebra{number}"
+    yield _put("explanations", picture, {"Target": wrong}, status=422, part=wrong)
+
+
+def _put(
+    verb: str,
+    picture: bytes,
+    options: dict[str, str],
+    *,
+    accept: str = "application/json",
+    status: int = 200,
+    part: str = "",
+) -> Case:
+    sent = {f"X-Explain-{option}": value for option, value in options.items()} | {"Accept": accept}
+    name = f"{verb} {options} {accept} {part}"
+    return Case(name, status, part, lambda clients: clients.http.put(f"{verb}/zoo", picture, sent))
+
+
+def _kserve(verb: str, pictures: list[bytes], target: str) -> Case:
+    path = {"predictions": "v1/models/zoo:predict", "explanations": "v1/models/zoo:explain"}[verb]
+    instances = [{"b64": b64(picture)} for picture in pictures]
+    body = {"instances": instances, "parameters": {"target": target}}
+    return Case(path, 200, "", lambda clients: clients.http.json(path, body))
+
+
+def _grpc(picture: bytes, target: str) -> Case:
+    inputs = {"data": picture, "explain": b"true", "target": target.encode(), "top_k": b"2"}
+
+    def send(clients: Clients) -> Answer:
+        return Answer(200, "OK", "application/json", clients.grpc.predictions("zoo", inputs))
+
+    return Case("gRPC", 200, "", send)
