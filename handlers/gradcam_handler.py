@@ -40,7 +40,7 @@ import torch
 
 from gradcam import Explainer, document, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
-from gradcam.settings import Settings, read_settings
+from gradcam.settings import read_settings
 
 
 class GradCAMHandler:
@@ -83,9 +83,12 @@ def _load(context: Any) -> service.Service:
         _read_weights(weights),
         settings.architecture_options,
     )
+    # TF32 keeps ten bits of a float32's mantissa, and maps would differ from exact ones by 1e-3
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
-    explainer = _survey(network.to(device), settings)
+    explainer = Explainer(network.to(device), settings.preprocessing.crop_size)
     card = document.ModelCard(
         name=str(context.model_name),
         version=str(model.get("modelVersion", "1.0")),
@@ -112,18 +115,6 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise SettingsError(
             f"the archive's weights (serializedFile) cannot be read as safetensors: {path.name}: "
             f"{error}"
-        ) from error
-
-
-def _survey(network: torch.nn.Module, settings: Settings) -> Explainer:
-    height, width = settings.preprocessing.crop_size
-    try:
-        return Explainer(network, (height, width))
-    except RuntimeError as error:  # such as a picture that is too small for all the strides
-        reason = (str(error).splitlines() or [""])[0]
-        raise SettingsError(
-            f"{settings.architecture} fails on pictures of preprocessing: crop_size "
-            f"[{height}, {width}]: {reason}"
         ) from error
 
 

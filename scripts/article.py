@@ -95,7 +95,7 @@ def draw(picture: Picture, view: View, outcome: Outcome, stem: Path) -> list[Pat
     levels = np.round(grid * 255).astype(np.uint8)
     cells = cv2.resize(levels, None, fx=24, fy=24, interpolation=cv2.INTER_NEAREST)
     bare = render.colour(np.asarray(cells, np.uint8), "viridis")
-    laid = render.overlay(picture.image, grid, view.region, "jet", 0.4)
+    laid = render.overlay(picture.image, grid, view.region, "jet", 0.4, view.part.region)
     paths = [stem.with_name(f"{stem.name}-map.png"), stem.with_name(f"{stem.name}-overlay.png")]
     for path, pixels in zip(paths, (bare, laid), strict=True):
         path.write_bytes(render.encode(pixels, "png"))

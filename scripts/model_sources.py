@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torchvision import models
 
-from gradcam.networks import build_network
+from gradcam.networks import build_network, build_skeleton
 from packaging_options import DEMO_ARCHITECTURE, DEMO_FOLDER, PackagingError
 
 State = Mapping[str, Tensor]
@@ -107,8 +107,7 @@ def random_weights(
 
 def count_classes(architecture: str, state: State, options: Mapping[str, object]) -> int | None:
     """How many classes weights have: the size of what differs between two built networks."""
-    with torch.device("meta"):
-        built = [build_network(architecture, count, options).state_dict() for count in (7, 11)]
+    built = [build_skeleton(architecture, count, options).state_dict() for count in (7, 11)]
     for name, tensor in built[0].items():
         for axis, sizes in enumerate(zip(tensor.shape, built[1][name].shape, strict=True)):
             if sizes == (7, 11) and name in state and state[name].dim() > axis:

@@ -150,7 +150,7 @@ def test_a_crop_too_small_for_the_network_stops_the_load_with_one_clear_line(
     safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     changes: dict[str, Any] = {"architecture": "squeezenet1_1", "num_classes": 10}
     line = failure(tmp_path, caplog, settings(**changes, preprocessing={"crop_size": 8}))
-    assert "squeezenet1_1 fails on pictures of preprocessing: crop_size [8, 8]" in line
+    assert "the network fails on pictures of 8×8, as preprocessing: crop_size has them" in line
 
 
 def test_a_sound_archive_is_loaded_with_one_line_that_says_what(

@@ -124,7 +124,7 @@ def test_signature_name_of_tensorflow_serving_s_clients_is_let_through() -> None
         (sending.body({"image": TEXT, "b64": TEXT}), "pictures in image and b64"),
         (sending.body(b"[1]"), "a list, not an object"),
         (sending.body(b"null"), "no picture"),
-        (sending.body(b'"text"'), "the body is not JSON"),
+        (sending.body(b'"text"'), "a text, not an object"),
         (sending.body(b"7"), "a int, not an object"),
         (sending.body(b'{"image"'), "the body is not JSON"),
         (sending.body(b'{"image": "\xff"}'), "the body is not JSON"),

@@ -127,15 +127,16 @@ class Writer:
         entry = document.class_entry(raw.index, outcome.logits, probabilities, self.classes)
         entry |= {"method": raw.method, "layer": raw.layer}
         if options.heatmap != "none":
-            heatmap = document.heatmap_entry(raw, subject.view.region)
-            if options.heatmap == "png":
-                del heatmap["values"]
-                heatmap |= document.encoded_entry(
-                    render.PICTURE_TYPES["png"], budget.spend(_grey_map(subject, raw))
-                )
-            entry["heatmap"] = heatmap
+            entry["heatmap"] = document.heatmap_entry(raw, subject.view.region)
+        if options.heatmap == "grid":
+            entry["heatmap"]["values"] = document.heatmap_values(raw)
+        if options.heatmap == "png":
+            grey = _grey_map(subject, raw)
+            budget.spend(len(grey) * 4 // 3)
+            entry["heatmap"] |= document.encoded_entry(render.PICTURE_TYPES["png"], grey)
         if options.overlay != "none":
-            data = budget.spend(_encode(_overlay(subject, raw), options.overlay))
+            data = _encode(_overlay(subject, raw), options.overlay)
+            budget.spend(len(data) * 4 // 3)
             entry["overlay"] = document.encoded_entry(render.PICTURE_TYPES[options.overlay], data)
         return entry
 
@@ -162,11 +163,10 @@ class _Budget:
         self._limit = limit
         self._spent = 0
 
-    def spend(self, data: bytes) -> bytes:
-        self._spent += len(data) * 4 // 3
+    def spend(self, size: int) -> None:
+        self._spent += size
         if self._spent > self._limit:
             raise _too_large(self._spent, self._limit)
-        return data
 
 
 def _too_large(size: int, limit: int) -> TooLarge:
@@ -178,17 +178,28 @@ def _too_large(size: int, limit: int) -> TooLarge:
 
 def _overlay(subject: Subject, raw: RawMap) -> render.Pixels:
     canvas = _canvas(subject)
-    region = subject.view.region.scaled(
-        canvas.width / subject.width, canvas.height / subject.height
+    across, down = canvas.width / subject.width, canvas.height / subject.height
+    return render.overlay(
+        canvas,
+        document.grid_of(raw),
+        subject.view.region.scaled(across, down),
+        subject.options.colormap,
+        subject.options.alpha,
+        subject.view.part.region.scaled(across, down),
     )
-    grid = document.grid_of(raw)
-    return render.overlay(canvas, grid, region, subject.options.colormap, subject.options.alpha)
 
 
 def _grey_map(subject: Subject, raw: RawMap) -> bytes:
     width, height = render.fit(subject.width, subject.height, subject.options.max_side)
-    region = subject.view.region.scaled(width / subject.width, height / subject.height)
-    return _encode(render.grey_map(document.grid_of(raw), region, width, height), "png")
+    across, down = width / subject.width, height / subject.height
+    levels = render.grey_map(
+        document.grid_of(raw),
+        subject.view.region.scaled(across, down),
+        width,
+        height,
+        subject.view.part.region.scaled(across, down),
+    )
+    return _encode(levels, "png")
 
 
 def _canvas(subject: Subject) -> Image.Image:

@@ -78,15 +78,19 @@ def label_probabilities(logits: Tensor, top_k: int, classes: ClassList) -> dict[
 
 
 def heatmap_entry(raw: RawMap, region: Region) -> dict[str, Any]:
-    """The map as numbers at the layer's own resolution, and what of the picture it covers."""
-    grid = grid_of(raw)
+    """The map's size and strength, and what of the picture it covers; not its values."""
+    height, width = raw.values.shape
     return {
-        "height": grid.shape[0],
-        "width": grid.shape[1],
-        "values": [[number(value) for value in row] for row in grid.tolist()],
+        "height": height,
+        "width": width,
         "max": number(raw.maximum),
         "region": region_entry(region),
     }
+
+
+def heatmap_values(raw: RawMap) -> list[list[float]]:
+    """The map as numbers at the layer's own resolution, 0…1."""
+    return [[number(value) for value in row] for row in grid_of(raw).tolist()]
 
 
 def grid_of(raw: RawMap) -> Grid:

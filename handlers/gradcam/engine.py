@@ -1,12 +1,14 @@
 """Logits and raw maps of a batch: one forward pass, and a backward pass of the head per target."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gradcam.errors import EngineFault, GradcamError, UnusableLayer
+from gradcam.errors import EngineFault, GradcamError, TooLarge, UnusableLayer
 from gradcam.layers import LayerTable, check_logits, survey_layers
 from gradcam.methods import DEFAULT_METHOD, METHODS
 from gradcam.tap import Tapped, tap
@@ -87,24 +89,40 @@ class Explainer:
             input_size: ``(H, W)``.
 
         Raises:
-            EngineFault: The network is in training mode, or gives something else.
+            EngineFault: The network is in training mode, gives something else, or fails on
+                pictures of this size.
         """
+        self.layers: LayerTable
         self.network = network
         self.device, self.dtype = _where(network)
         _check_evaluating(network)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((1, 3, *input_size), generator=generator)
-        self.layers: LayerTable = survey_layers(network, noise.to(self.device, self.dtype))
+        try:
+            self.layers = survey_layers(network, noise.to(self.device, self.dtype))
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError) as error:  # such as too small for all the strides
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise EngineFault(
+                f"the network fails on pictures of {input_size[0]}×{input_size[1]}, as "
+                f"preprocessing: crop_size has them: {reason}"
+            ) from error
 
-    def run(self, batch: Tensor, asks: Sequence[Ask | None]) -> list[Outcome | GradcamError]:
+    def run(
+        self, batch: Tensor, asks: Sequence[Ask | None], deadline: float = math.inf
+    ) -> list[Outcome | GradcamError]:
         """Predicts and explains a batch in one forward pass.
 
         Args:
             batch: ``[N, 3, H, W]``, normalised, on the network's device.
             asks: One for each picture; ``None`` asks for the logits only.
+            deadline: On :func:`time.monotonic`'s clock. Every picture's first map is computed in
+                any case, further ones until then.
 
         Returns:
-            One for each picture. An error stands only where that picture's numbers are not finite.
+            One for each picture. An error stands only where that picture's numbers are not finite,
+            or where time was up.
 
         Raises:
             UnusableLayer: A layer that is asked for cannot be used; the message says which can.
@@ -125,7 +143,7 @@ class Explainer:
         ):
             # a tensor made in inference mode cannot take part in autograd
             logits = check_logits(self.network(batch.clone() if batch.is_inference() else batch))
-            maps = self._explain(logits, calls, asks, layers)
+            maps = self._explain(logits, calls, asks, layers, deadline)
         outcomes = [_outcome(row) for row in logits.detach().cpu()]
         return [_attach(outcome, found) for outcome, found in zip(outcomes, maps, strict=True)]
 
@@ -135,7 +153,8 @@ class Explainer:
         calls: Sequence[Tapped],
         asks: Sequence[Ask | None],
         layers: Sequence[str],
-    ) -> list[list[RawMap]]:
+        deadline: float,
+    ) -> list[list[RawMap] | GradcamError]:
         outputs = {call.name: call.output for call in calls}  # a module's last call counts
         for name in layers:
             if name and name not in outputs:
@@ -148,10 +167,14 @@ class Explainer:
             resolve_targets(ask.targets, row) if ask else ()
             for ask, row in zip(asks, on_cpu, strict=True)
         ]
-        maps: list[list[RawMap]] = [[] for _ in asks]
+        maps: dict[int, list[RawMap]] = {row: [] for row in range(len(asks))}
+        late: dict[int, GradcamError] = {}
         rounds = max(len(indices) for indices in wanted)
         for number in range(rounds):
             rows = [row for row, indices in enumerate(wanted) if number < len(indices)]
+            if number and time.monotonic() > deadline:
+                late = dict.fromkeys(rows, out_of_time())
+                break
             used = list(dict.fromkeys(layers[row] for row in rows))
             chosen = logits[rows, [wanted[row][number] for row in rows]].sum()
             gradients = _gradients(
@@ -169,7 +192,15 @@ class Explainer:
                     values = _raw_maps(method, outputs[name], gradient, same)
                     for row, value in zip(same, values, strict=True):
                         maps[row].append(RawMap(wanted[row][number], name, method, value))
-        return maps
+        return [late.get(row, found) for row, found in maps.items()]
+
+
+def out_of_time() -> GradcamError:
+    """The refusal of what asks for more than can be computed in good time."""
+    return TooLarge(
+        "the request asks for more maps or pictures than can be computed in good time; ask for "
+        "fewer targets, send fewer instances, or choose a layer nearer to the logits"
+    )
 
 
 def _gradients(
@@ -196,9 +227,13 @@ def _method(ask: Ask | None) -> str:
     return ask.method if ask else ""
 
 
-def _attach(outcome: Outcome | GradcamError, maps: list[RawMap]) -> Outcome | GradcamError:
+def _attach(
+    outcome: Outcome | GradcamError, maps: list[RawMap] | GradcamError
+) -> Outcome | GradcamError:
     if isinstance(outcome, GradcamError):
         return outcome
+    if isinstance(maps, GradcamError):
+        return maps
     for raw in maps:
         if not bool(raw.values.isfinite().all()):
             return EngineFault(

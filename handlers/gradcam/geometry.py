@@ -22,6 +22,11 @@ class Box:
     width: int
     height: int
 
+    @property
+    def region(self) -> "Region":
+        """The same rectangle."""
+        return Region(float(self.left), float(self.top), float(self.width), float(self.height))
+
 
 @dataclass(frozen=True)
 class Region:

@@ -120,9 +120,9 @@ def _class_name(index: int, value: object) -> ClassName:
     if isinstance(value, str):
         return ClassName(index, None, value)
     parts = list(value) if isinstance(value, Sequence) else []
-    if not parts or not all(isinstance(part, str) for part in parts):
+    if not parts or not isinstance(parts[-1], str):  # TorchServe looks at the last one only
         raise SettingsError(f"class names: class {index} is {value!r}; {_FORMS}")
-    return ClassName(index, parts[0] if len(parts) > 1 else None, parts[-1])
+    return ClassName(index, str(parts[0]) if len(parts) > 1 else None, parts[-1])
 
 
 def load_class_names(path: Path, num_classes: int) -> ClassList:

@@ -52,6 +52,23 @@ def build_network(
     return network
 
 
+def build_skeleton(
+    architecture: str, num_classes: int, options: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Builds a network whose tensors have shapes but, where possible, no values.
+
+    Initialising what is then overwritten would take seconds for a VGG.
+
+    Raises:
+        SettingsError: As :func:`build_network`.
+    """
+    try:
+        with torch.device("meta"):
+            return build_network(architecture, num_classes, options)
+    except NotImplementedError:  # a RegNet computes its widths with tensors, so they must be real
+        return build_network(architecture, num_classes, options)
+
+
 def load_network(
     architecture: str,
     num_classes: int,
@@ -75,11 +92,7 @@ def load_network(
         for name, tensor in state.items()
         if not name.startswith(auxiliary)
     }
-    try:
-        with torch.device("meta"):  # initialising what is then overwritten takes seconds for a VGG
-            network = build_network(architecture, num_classes, options)
-    except NotImplementedError:  # a RegNet computes its widths with tensors, so they must be real
-        network = build_network(architecture, num_classes, options)
+    network = build_skeleton(architecture, num_classes, options)
     _check_fit(architecture, network, weights)
     # its own state dict knows, beside the tensors, the version of its format: an MNASNet wants that
     complete = network.state_dict()

@@ -101,8 +101,8 @@ def _read_alpha(name: str, value: object, _: Vocabulary) -> float:
 
 
 def _read_crop(name: str, value: object, _: Vocabulary) -> Box:
-    parts = value.split(",") if isinstance(value, str) else value
-    numbers = [_number(part) for part in parts] if isinstance(parts, list) else []
+    parts = value.split(",", 4) if isinstance(value, str) else value
+    numbers = [_number(part) for part in parts[:5]] if isinstance(parts, list) else []
     whole = [int(n) for n in numbers if n is not None and n.is_integer() and 0 <= n < 2**31]
     if len(numbers) != 4 or len(whole) != 4 or min(whole[2:]) < 1:
         raise _wrong(name, value, "left,top,width,height in whole pixels of the upright picture")

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gradcam.errors import BrokenPicture, MalformedRequest, TooLarge, UnsupportedPicture
 from gradcam.geometry import Box
+from gradcam.picture_guard import check_strips, check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; Pillow's decoders of anything else are never reached."""
@@ -21,8 +23,7 @@ _MAGIC = {
 }
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
-_SCAN = b"\xff\xda"
-_MOST_SCANS = 100  # a progressive picture has about ten
+_PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
 
 
@@ -76,17 +77,15 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
             "so send a smaller one"
         )
     file_format = _sniff(data)
-    if file_format == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
-        raise BrokenPicture(
-            f"the JPEG picture has more than {_MOST_SCANS} scans, which no camera writes and which "
-            "takes very long to decode; save it again"
-        )
+    check_structure(data, file_format)
     try:
         with Image.open(io.BytesIO(data), formats=[file_format]) as image:
             _check_size(image, max_pixels)
+            if isinstance(image, TiffImageFile):
+                check_strips(max(len(image.tag_v2.get(tag, ())) for tag in _PARTS_OF_TIFF))
             image.load()
             return Picture(_to_rgb(_upright(image)))
-    except TooLarge:
+    except (TooLarge, BrokenPicture):
         raise
     except Image.DecompressionBombError:
         raise TooLarge(f"the picture is gigantic; {_too_many(max_pixels)}") from None
@@ -136,15 +135,15 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep_grey(image)
-    if image.has_transparency_data or image.mode in {"La", "RGBa"}:
+    if image.mode == "La":  # premultiplied alpha, which Pillow converts to nothing else
+        image = image.convert("LA")
+    if image.has_transparency_data or image.mode == "RGBa":
         picture = image.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
@@ -159,6 +158,9 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
     else:
         white = next((top for top in (255.0, 65535.0) if greatest <= top), greatest)
     grey = np.round(values * (255.0 / white)).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
     return Image.fromarray(grey).convert("RGB")
 
 

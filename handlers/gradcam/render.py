@@ -45,7 +45,9 @@ def shrink(image: Image.Image, max_side: int) -> Image.Image:
     return image if size == image.size else image.resize(size, Image.Resampling.BOX)
 
 
-def spread(grid: Grid, region: Region, width: int, height: int) -> tuple[Grid, slice, slice]:
+def spread(
+    grid: Grid, region: Region, width: int, height: int, within: Region | None = None
+) -> tuple[Grid, slice, slice]:
     """Interpolates a map bilinearly to the pixels of a picture whose centres its region covers.
 
     As ``interpolate(mode="bilinear", align_corners=False)`` does, but for a region whose edges
@@ -56,33 +58,47 @@ def spread(grid: Grid, region: Region, width: int, height: int) -> tuple[Grid, s
         region: What of the picture the map covers.
         width: Of the picture, in pixels.
         height: Of the picture, in pixels.
+        within: Pixels whose centres lie outside this are left out too.
 
     Returns:
         The values, and the rows and the columns of the picture that they belong to.
     """
-    rows, down = _interpolation(grid.shape[0], region.top, region.height, height)
-    columns, across = _interpolation(grid.shape[1], region.left, region.width, width)
-    return (down @ grid @ across.T).astype(np.float32), rows, columns
+    bounds = within or Region(0, 0, width, height)
+    rows = _covered(region.top, region.height, bounds.top, bounds.height, height)
+    columns = _covered(region.left, region.width, bounds.left, bounds.width, width)
+    down = (rows, region.top, region.height, 0)
+    across = (columns, region.left, region.width, 1)
+    # the shorter side first, so that a very long and thin picture takes no more than its pixels
+    shorter_first = rows.stop - rows.start <= columns.stop - columns.start
+    for axis in (down, across) if shorter_first else (across, down):
+        grid = _interpolate(grid, *axis)
+    return grid, rows, columns
 
 
-def _interpolation(cells: int, start: float, extent: float, length: int) -> tuple[slice, Grid]:
-    """The pixels of one axis whose centres are covered, and their weights over the cells."""
+def _covered(start: float, extent: float, low: float, room: float, length: int) -> slice:
+    """The pixels of one axis whose centres lie in both intervals."""
     # a sliver of tolerance keeps a pixel whose centre lies on the edge
-    first = max(0, int(np.ceil(start - 0.5 - 1e-9)))
-    last = min(length, int(np.ceil(start + extent - 0.5 - 1e-9)))
-    covered = slice(first, max(first, last))
-    centres = np.arange(covered.start, covered.stop) + 0.5
+    first = max(0, int(np.ceil(max(start, low) - 0.5 - 1e-9)))
+    last = min(length, int(np.ceil(min(start + extent, low + room) - 0.5 - 1e-9)))
+    return slice(first, max(first, last))
+
+
+def _interpolate(grid: Grid, pixels: slice, start: float, extent: float, axis: int) -> Grid:
+    """Interpolates along one axis, from cells to pixels."""
+    cells = grid.shape[axis]
+    centres = np.arange(pixels.start, pixels.stop) + 0.5
     position = ((centres - start) / extent * cells - 0.5).clip(0, cells - 1)
     lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
+    upper = np.minimum(lower + 1, cells - 1)
     fraction = (position - lower).astype(np.float32)
-    weights = np.zeros((len(centres), cells), np.float32)
-    pixels = np.arange(len(centres))
-    weights[pixels, lower] = 1 - fraction
-    weights[pixels, np.minimum(lower + 1, cells - 1)] += fraction
-    return covered, weights
+    fraction = fraction[:, None] if axis == 0 else fraction[None, :]
+    below, above = grid.take(lower, axis), grid.take(upper, axis)
+    return np.asarray(below + fraction * (above - below), np.float32)
 
 
-def grey_map(grid: Grid, region: Region, width: int, height: int) -> Pixels:
+def grey_map(
+    grid: Grid, region: Region, width: int, height: int, within: Region | None = None
+) -> Pixels:
     """The map as 8-bit grey levels on the picture's pixels, zero outside its region.
 
     Args:
@@ -90,17 +106,25 @@ def grey_map(grid: Grid, region: Region, width: int, height: int) -> Pixels:
         region: What of the picture the map covers.
         width: Of the picture, in pixels.
         height: Of the picture, in pixels.
+        within: Zero outside this too.
 
     Returns:
         ``[height, width]``.
     """
     levels = np.zeros((height, width), np.uint8)
-    values, rows, columns = spread(grid, region, width, height)
+    values, rows, columns = spread(grid, region, width, height, within)
     levels[rows, columns] = np.round(values.clip(0, 1) * 255)
     return levels
 
 
-def overlay(image: Image.Image, grid: Grid, region: Region, colormap: str, alpha: float) -> Pixels:
+def overlay(
+    image: Image.Image,
+    grid: Grid,
+    region: Region,
+    colormap: str,
+    alpha: float,
+    within: Region | None = None,
+) -> Pixels:
     """Lays the coloured map over the part of the picture that it covers; the rest is untouched.
 
     Args:
@@ -109,12 +133,13 @@ def overlay(image: Image.Image, grid: Grid, region: Region, colormap: str, alpha
         region: What of the picture the map covers, in its pixels.
         colormap: One of :data:`COLORMAPS`.
         alpha: The share of the map's colour, 0…1.
+        within: Nothing is painted outside this either.
 
     Returns:
         ``[height, width, 3]``, RGB.
     """
     pixels = np.array(image)
-    values, rows, columns = spread(grid, region, image.width, image.height)
+    values, rows, columns = spread(grid, region, image.width, image.height, within)
     levels = np.round(values.clip(0, 1) * 255).astype(np.uint8)
     if levels.size:
         below = pixels[rows, columns].astype(np.float32)

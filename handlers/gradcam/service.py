@@ -7,6 +7,7 @@ What goes wrong with a request is answered to that request alone.
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,20 +15,20 @@ import torch
 from torch import Tensor
 
 from gradcam import document, render
+from gradcam.allowance import Allowance, count_maps
 from gradcam.answer import JSON, Response, Subject, Writer, refusal
 from gradcam.document import ModelCard
-from gradcam.engine import Ask, Explainer, Outcome
+from gradcam.engine import Ask, Explainer, Outcome, out_of_time
 from gradcam.errors import (
     EngineFault,
     GradcamError,
     InvalidOption,
     MalformedRequest,
-    TooLarge,
     UnusableLayer,
 )
 from gradcam.geometry import Box, plan_view
 from gradcam.labels import ClassList
-from gradcam.options import Options, Vocabulary, parse_options
+from gradcam.options import Vocabulary, parse_options
 from gradcam.picture import Picture, decode_picture
 from gradcam.preprocess import normalise, show
 from gradcam.settings import Settings
@@ -46,6 +47,7 @@ class _Row:
     subject: Subject
     pixels: Tensor
     ask: Ask | None
+    turn: int = 0  # its place among the pictures of its request
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ class Service:
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
         """Answers a batch with one forward pass (in chunks), one response for each request."""
+        deadline = time.monotonic() + self._settings.limits.max_seconds
         prepared = [self._prepare(row, headers) for row, headers in requests]
         rows = [row for one in prepared if isinstance(one, _Prepared) for row in one.rows]
-        outcomes = iter(self._run(rows))
+        outcomes = iter(self._run(rows, deadline))
         return [
             self._finish(one, [next(outcomes) for _ in one.rows])
             if isinstance(one, _Prepared)
@@ -98,7 +101,12 @@ class Service:
             vocabulary.layers,
             vocabulary.default_layer,
         )
-        return Response(200, JSON, document.to_json(told))
+        body = document.to_json(told)
+        if len(body) > self._settings.limits.max_answer_bytes:  # it would kill the worker
+            body = document.to_json(
+                {**told, "classes": [], "classes_left_out": len(told["classes"])}
+            )
+        return Response(200, JSON, body)
 
     def _prepare(
         self, row: Mapping[str, object], headers: Mapping[str, object]
@@ -122,30 +130,36 @@ class Service:
             return refusal(EngineFault("the request could not be read; the server's log says why"))
 
     def _read_rows(self, incoming: Incoming) -> tuple[_Row, ...]:
-        left = _Allowance(self._settings.limits.max_pixels, self._settings.limits.max_drawn_pixels)
+        left = Allowance(self._settings.limits)
         rows = []
         for number, instance in enumerate(incoming.instances):
             try:
-                rows.append(self._read_row(instance, incoming, left))
+                row = self._read_row(instance, incoming, left)
+                rows.append(replace(row, turn=number))
             except GradcamError as error:
                 if not incoming.wrapped:
                     raise
                 raise type(error)(f"instances[{number}]: {error.message}") from error
         return tuple(rows)
 
-    def _read_row(self, instance: Instance, incoming: Incoming, left: "_Allowance") -> _Row:
+    def _read_row(self, instance: Instance, incoming: Incoming, left: Allowance) -> _Row:
         options = parse_options(instance.options, self._vocabulary)
         if incoming.accept:
             options = replace(options, overlay=incoming.accept)
         if incoming.explain and options.layer is None:
             raise UnusableLayer(self._vocabulary.layers.why_no_default)
         picture = decode_picture(instance.picture, self._settings.limits.max_bytes, left.pixels)
-        left.decode(picture)
-        part = _part_of(picture, options.crop)
-        view = plan_view(part, self._settings.preprocessing)
+        left.decode(picture.width, picture.height)
+        view = plan_view(_part_of(picture, options.crop), self._settings.preprocessing)
         drawn = incoming.explain and options.overlay != "none"
         if incoming.explain:
-            left.draw(picture, options, len(self._vocabulary.classes))
+            layer = self._vocabulary.layers.choose(options.layer)
+            kinds = drawn + (options.heatmap == "png" and not incoming.accept)
+            size = render.fit(picture.width, picture.height, options.max_side)
+            maps = count_maps(options.target, len(self._vocabulary.classes))
+            left.draw(size, maps * kinds)
+            if options.heatmap == "grid" and not incoming.accept:
+                left.write(maps * layer.height * layer.width)
         return _Row(
             Subject(
                 picture.width,
@@ -158,23 +172,35 @@ class Service:
             Ask(options.target, options.method, options.layer) if incoming.explain else None,
         )
 
-    def _run(self, rows: Sequence[_Row]) -> list[Outcome | GradcamError]:
-        size = self._settings.limits.max_rows
-        return [
-            outcome
-            for start in range(0, len(rows), size)
-            for outcome in self._run_chunk(rows[start : start + size])
-        ]
+    def _run(self, rows: Sequence[_Row], deadline: float) -> list[Outcome | GradcamError]:
+        """Computes all rows in chunks, every request's first picture before any second.
 
-    def _run_chunk(self, rows: Sequence[_Row]) -> list[Outcome | GradcamError]:
+        When time is up only first pictures are computed still, so that a request of many pictures
+        costs itself its answer and not its batch-mates.
+        """
+        outcomes: dict[int, Outcome | GradcamError] = {}
+        order = sorted(range(len(rows)), key=lambda number: rows[number].turn)
+        size = self._settings.limits.max_rows
+        for chunk in (order[start : start + size] for start in range(0, len(order), size)):
+            late = time.monotonic() > deadline
+            dropped = [number for number in chunk if late and rows[number].turn]
+            outcomes |= dict.fromkeys(dropped, out_of_time())
+            kept = [number for number in chunk if number not in dropped]
+            computed = self._run_chunk([rows[number] for number in kept], deadline)
+            outcomes |= dict(zip(kept, computed, strict=True))
+        return [outcomes[number] for number in range(len(rows))]
+
+    def _run_chunk(self, rows: Sequence[_Row], deadline: float) -> list[Outcome | GradcamError]:
         """Halves a chunk that fails until the rows that make it fail stand alone."""
+        if not rows:
+            return []
         try:
             batch = normalise(
                 torch.stack([row.pixels for row in rows]),
                 self._settings.preprocessing,
                 self._explainer.device,
             )
-            return self._explainer.run(batch, [row.ask for row in rows])
+            return self._explainer.run(batch, [row.ask for row in rows], deadline)
         except Exception as error:
             if len(rows) == 1:
                 return [_as_fault(error)]
@@ -182,7 +208,8 @@ class Service:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         middle = len(rows) // 2
-        return [*self._run_chunk(rows[:middle]), *self._run_chunk(rows[middle:])]
+        halves = (rows[:middle], rows[middle:])
+        return [outcome for half in halves for outcome in self._run_chunk(half, deadline)]
 
     def _finish(self, prepared: _Prepared, results: Sequence[Outcome | GradcamError]) -> Response:
         incoming, subjects = prepared.incoming, [row.subject for row in prepared.rows]
@@ -199,33 +226,6 @@ class Service:
             logger.exception("an answer could not be written")
             return refusal(
                 EngineFault("the answer could not be written; the server's log says why")
-            )
-
-
-class _Allowance:
-    """What the pictures of one request may still cost, counted down as they are read."""
-
-    def __init__(self, pixels: int, drawn: int) -> None:
-        self.pixels = pixels
-        self._most_drawn = drawn
-        self._drawn = 0
-
-    def decode(self, picture: Picture) -> None:
-        self.pixels -= picture.width * picture.height
-
-    def draw(self, picture: Picture, options: Options, classes: int) -> None:
-        """Refuses pictures in an answer that would take so long that TorchServe lost patience."""
-        width, height = render.fit(picture.width, picture.height, options.max_side)
-        maps = sum(
-            1 if isinstance(target, int) else min(target.count, classes)
-            for target in options.target
-        )
-        kinds = (options.overlay != "none") + (options.heatmap == "png")
-        self._drawn += width * height * maps * kinds
-        if self._drawn > self._most_drawn:
-            raise TooLarge(
-                f"the pictures in the answer would have {self._drawn:,} pixels together; at most "
-                f"{self._most_drawn:,} are drawn: lower max_side or ask for fewer targets"
             )
 
 

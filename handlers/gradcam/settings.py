@@ -45,6 +45,9 @@ class Limits:
         max_instances: Pictures in one request.
         max_targets: Maps per picture.
         max_rows: Pictures in one forward pass.
+        max_seconds: Into a batch: after that, only the first map of a request's first picture is
+            computed still, and requests for more are refused. Well below TorchServe's
+            ``responseTimeout``, beyond which the worker is killed together with its batch.
         max_drawn_pixels: Pixels of all pictures in one answer together, overlays and grey maps.
         max_answer_bytes: Bytes of one answer. TorchServe kills the worker beyond its own limit of
             6,553,500 (``max_response_size``), so raise both together.
@@ -54,8 +57,9 @@ class Limits:
     max_pixels: int = 40_000_000
     max_instances: int = 16
     max_targets: int = 16
-    max_rows: int = 32
-    max_drawn_pixels: int = 64_000_000
+    max_rows: int = 16
+    max_seconds: int = 45
+    max_drawn_pixels: int = 32_000_000
     max_answer_bytes: int = 6_000_000
 
 

@@ -56,7 +56,10 @@ def parse_targets(value: object, classes: ClassList, max_targets: int) -> tuple[
         InvalidOption: Nothing of that name, an ambiguous label, or more than ``max_targets`` after
             expansion.
     """
-    targets = tuple(dict.fromkeys(_parse_item(item, classes) for item in _items(value)))
+    items = _items(value)
+    if len(items) > _MOST_ITEMS:
+        raise InvalidOption(f"target lists {len(items)} classes; at most {_MOST_ITEMS} are read")
+    targets = tuple(dict.fromkeys(_parse_item(item, classes) for item in items))
     if not targets:
         raise InvalidOption(f"target is empty; give {_ALLOWED}")
     expanded = sum(
@@ -69,6 +72,8 @@ def parse_targets(value: object, classes: ClassList, max_targets: int) -> tuple[
     return targets
 
 
+_MOST_ITEMS = 1000  # duplicates are answered once, so there may be more than maps
+_MOST_CHARACTERS = 100_000
 _ALLOWED = (
     "a class index, a class id, a label, topN such as top3, or several of them "
     "(a JSON list, or separated by commas)"
@@ -76,6 +81,8 @@ _ALLOWED = (
 
 
 def _items(value: object) -> list[object]:
+    if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
+        raise InvalidOption(f"target is a text of {len(value):,} characters; give {_ALLOWED}")
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)

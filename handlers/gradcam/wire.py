@@ -7,6 +7,7 @@ field for a form or for gRPC, and its headers. Which way of sending was used sho
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -134,6 +135,9 @@ def _json_body(
     """The body as a JSON object; otherwise ``None``, and the body goes to the fields as it is."""
     if body is None:
         return None
+    if isinstance(body, str) and texts.get("content-type", "").startswith("application/json"):
+        # TorchServe has decoded it already, and a JSON text is what was in it
+        raise MalformedRequest(f"the JSON body is a text, not an object; {_FORMS}")
     if isinstance(body, bytes | bytearray | str):
         claimed = "json" in texts.get("content-type", "").lower()
         head = body[:64].lstrip()
@@ -166,7 +170,7 @@ def _as_bytes(picture: object) -> bytes | bytearray:
         picture = picture.encode("utf-8", "replace")
     if not isinstance(picture, bytes | bytearray):
         raise MalformedRequest(f"the picture is not bytes; {_FORMS}")
-    if picture[:8].lower().startswith((b"http://", b"https://")):
+    if _is_url(bytes(picture[:256]).decode("latin-1")):
         raise _url_refused()
     return picture
 
@@ -218,12 +222,13 @@ def _read_instance(
 def _decode_base64(value: object, max_bytes: int) -> bytes:
     if isinstance(value, Mapping) and set(value) == {"b64"}:
         value = value["b64"]
+    if isinstance(value, Mapping) and "url" in value:
+        raise _url_refused()
     if not isinstance(value, str):
         raise MalformedRequest(f"the picture is a {type(value).__name__}, not base64 text")
-    start = value[:256].lstrip().lower()
-    if start.startswith(("http://", "https://")):
+    if _is_url(value[:256]):
         raise _url_refused()
-    if start.startswith("data:"):
+    if value[:256].lstrip().lower().startswith("data:"):
         kind, comma, value = value.partition(",")
         if not comma or not kind.rstrip().lower().endswith(";base64"):
             raise MalformedRequest("the data URL is not of the form data:image/png;base64,…")
@@ -236,6 +241,10 @@ def _decode_base64(value: object, max_bytes: int) -> bytes:
         return base64.b64decode(value.translate(_WHITE), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedRequest(f"the picture is not base64 ({error})") from None
+
+
+def _is_url(start: str) -> bool:
+    return re.match(r"\s*[a-z][a-z0-9+.-]*://", start, re.IGNORECASE) is not None
 
 
 def _url_refused() -> InvalidOption:

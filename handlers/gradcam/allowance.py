@@ -1,0 +1,57 @@
+"""What one request may still cost, counted down while its pictures are read."""
+
+from collections.abc import Sequence
+
+from gradcam.errors import TooLarge
+from gradcam.settings import Limits
+from gradcam.targets import Target, Top
+
+_LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
+
+
+def count_maps(targets: Sequence[Target], classes: int) -> int:
+    """How many maps targets may mean for one picture."""
+    return sum(min(target.count, classes) if isinstance(target, Top) else 1 for target in targets)
+
+
+class Allowance:
+    """The limits of one request; every method refuses what goes beyond, before it is done."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.pixels = limits.max_pixels
+        self._limits = limits
+        self._drawn = 0
+        self._numbers = 0
+
+    def decode(self, width: int, height: int) -> None:
+        """Counts a picture that was decoded; the decoder has held it against ``pixels``."""
+        self.pixels -= width * height
+
+    def draw(self, size: tuple[int, int], pictures: int) -> None:
+        """Counts pictures of the answer, each of ``size``.
+
+        Raises:
+            TooLarge: They would take so long that TorchServe lost patience.
+        """
+        self._drawn += size[0] * size[1] * pictures
+        if self._drawn > self._limits.max_drawn_pixels:
+            raise TooLarge(
+                f"the pictures in the answer would have {self._drawn:,} pixels together; at most "
+                f"{self._limits.max_drawn_pixels:,} are drawn: lower max_side or ask for fewer "
+                "targets"
+            )
+
+    def write(self, numbers: int) -> None:
+        """Counts numbers of the answer's maps.
+
+        Raises:
+            TooLarge: They could not possibly fit into an answer.
+        """
+        self._numbers += numbers
+        least = self._numbers * _LEAST_BYTES_OF_A_NUMBER
+        if least > self._limits.max_answer_bytes:
+            raise TooLarge(
+                f"the answer would have at least {least:,} bytes; at most "
+                f"{self._limits.max_answer_bytes:,} are sent: ask for fewer targets, a layer with "
+                "a smaller map, or heatmap png or none"
+            )
