@@ -70,14 +70,18 @@ def _check_gif(data: bytes | bytearray) -> None:
         return
     position = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
     while position + 2 <= len(data) and data[position] != 0x2C:
-        _at_most("GIF", "bytes of metadata", position, MOST_GIF_METADATA)
         if data[position] != 0x21:  # not an extension: the decoder skips it byte by byte
             position += 1
-            continue
-        position += 2
-        while position < len(data) and data[position]:
-            position += 1 + data[position]
-        position += 1
+        else:
+            position = _behind_blocks(data, position + 2)
+        _at_most("GIF", "bytes of metadata", position, MOST_GIF_METADATA)
+
+
+def _behind_blocks(data: bytes | bytearray, position: int) -> int:
+    """Where a GIF's run of sub-blocks, each with its length in front, ends."""
+    while position < len(data) and data[position]:
+        position += 1 + data[position]
+    return position + 1
 
 
 def _at_most(file_format: str, what: str, count: int, most: int) -> None:
