@@ -18,9 +18,10 @@ import numpy as np
 from class_lists import with_ids
 from gradcam import Ask, Explainer, Outcome, Top, render
 from gradcam.errors import GradcamError, SettingsError
-from gradcam.geometry import Box, View, plan_view
+from gradcam.geometry import Box, View, part_of, plan_view
 from gradcam.labels import ClassList, parse_class_names
 from gradcam.networks import load_network
+from gradcam.options import read_crop
 from gradcam.picture import Picture, decode_picture
 from gradcam.preprocess import normalise, show
 from gradcam.settings import Preprocessing, read_settings
@@ -131,7 +132,7 @@ def walk(arguments: argparse.Namespace) -> None:
     picture = decode_picture(arguments.photograph.read_bytes(), 50_000_000, 100_000_000)
     parts = {"whole": picture.frame}
     if arguments.crop:
-        parts["crop"] = Box(*(int(number) for number in arguments.crop.split(",")))
+        parts["crop"] = part_of(picture.frame, read_crop(arguments.crop))
     arguments.out.mkdir(parents=True, exist_ok=True)
     for architecture in arguments.arch:
         print(f"{architecture}: loading ...", flush=True)

@@ -46,9 +46,10 @@ class _Stopped(Exception):  # noqa: N818 - it is no error
 class _StopSignals:
     """Turns the signals that ask to stop into one :class:`_Stopped`, and ignores further ones."""
 
-    _numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
     def __init__(self) -> None:
+        self._numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means it
+            self._numbers.append(signal.SIGHUP)
         self._held = self._asked = False
         self._set(self._arrived)
 
@@ -63,8 +64,12 @@ class _StopSignals:
         if self._asked:
             raise _Stopped
 
+    def ignore(self) -> None:
+        """From now on: ending what runs must not be cut off."""
+        self._set(signal.SIG_IGN)
+
     def _arrived(self, *_: object) -> None:
-        self._set(signal.SIG_IGN)  # ending what runs must not be cut off
+        self.ignore()
         self._asked = True
         if not self._held:
             raise _Stopped
@@ -209,6 +214,7 @@ def _serve(server: TorchServe, signals: _StopSignals, *, check: bool) -> None:
         print("\nstopping ...", flush=True)
         raise
     finally:
+        signals.ignore()
         server.stop()
 
 

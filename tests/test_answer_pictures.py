@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import sending
-from archive_dir import Served
+from archive_dir import PREPROCESSING, Served, serve, settings
 from pictures import Pixels, cat, cat_png, encode, pixels_of, small_cat
 from reference import spread
 
@@ -233,3 +233,17 @@ def test_one_instance_may_be_answered_with_a_picture_but_several_not(served: Ser
     assert pixels_of(served.ask(one).body).shape == (60, 90, 3)
     several = sending.body({"instances": [instance] * 2}, Accept="image/png")
     assert "several instances" in served.ask(several).refused(422)
+
+
+def test_a_crop_of_other_proportions_is_painted_inside_only(served: Served) -> None:
+    # the network saw black on both sides of the part, and a map there belongs to no picture
+    wide = {"resize": 24, "crop_size": [24, 48]}
+    own = serve(served.folder, settings(preprocessing={**PREPROCESSING, **wide}))
+    drawn = overlay_of(own, small_cat(), crop="30,10,40,40", alpha=1)
+    inside = np.zeros((60, 90), bool)
+    inside[10:50, 30:70] = True
+    changed = (np.asarray(drawn) != np.asarray(small_cat())).any(axis=2)
+    assert changed[inside].mean() > 0.9
+    assert not changed[~inside].any()
+    grey = entry_of(own, small_cat(), crop="30,10,40,40", heatmap="png")["heatmap"]
+    assert not pixels_of(base64.b64decode(grey["data"]))[~inside].any()

@@ -1,5 +1,6 @@
 """What the management API tells of a model."""
 
+import json
 from dataclasses import asdict
 
 import pytest
@@ -63,3 +64,10 @@ def test_a_client_s_own_describe_header_changes_nothing(served: Served, explain:
     plain = served.ask(sending.raw(cat_png(), explain))
     assert served.ask(sending.raw(cat_png(), explain, describe="True")) == plain
     assert served.ask(sending.form(explain, {"describe": "True"}, image=cat_png())) == plain
+
+
+def test_a_description_beyond_the_limit_leaves_the_classes_out(served: Served) -> None:
+    told = served.limited(max_answer_bytes=100).ask(DESCRIBE).document()
+    assert len(json.dumps(told)) < 6000
+    assert told["classes"] == []
+    assert told["classes_left_out"] == 12

@@ -242,3 +242,11 @@ def test_if_changed_packages_only_what_changed(packager: Packager, tmp_path: Pat
     archive.write_bytes(b"cut off")
     packager.make(*MANY, "--if-changed", to=tmp_path)
     assert archive.read_bytes() == first
+
+
+def test_a_regnet_is_packaged_from_a_file(tmp_path: Path, packager: Packager) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save(models.regnet_y_400mf(num_classes=3).state_dict(), weights)
+    out = tmp_path / "out"
+    archive = packager.make("--arch", "regnet_y_400mf", "--weights", str(weights), to=out)
+    assert archive.name == "regnet_y_400mf.mar"

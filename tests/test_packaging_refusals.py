@@ -193,3 +193,12 @@ def test_the_command_itself_refuses_likewise(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_pictures_too_small_for_the_network_are_refused(tmp_path: Path, packager: Packager) -> None:
+    small = ("--arch", "squeezenet1_1", "--weights", "none", "--crop-size", "8")
+    packaged = packager.run(*small, to=tmp_path)
+    assert packaged.code == 2
+    assert "fails on pictures of 8×8" in packaged.err
+    assert "Traceback" not in packaged.err
+    assert not list(tmp_path.glob("*.mar"))

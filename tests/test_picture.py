@@ -247,3 +247,13 @@ def test_real_photographs_are_decoded_upright(photographs: Path) -> None:
         assert (picture.width, picture.height) == (size if orientation < 5 else size[::-1])
         turned += orientation != 1
     assert turned >= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "I;16"])
+def test_a_transparent_colour_without_a_palette_becomes_white(mode: str) -> None:
+    image = Image.new(mode, (8, 4), 0 if mode == "I;16" else (0, 0, 0))
+    image.paste(30_000 if mode == "I;16" else (10, 20, 30), (4, 0, 8, 4))
+    clear = 0 if mode == "I;16" else (0, 0, 0)
+    decoded = np.asarray(decode(encode(image, "PNG", transparency=clear)))
+    assert (decoded[:, :4] == 255).all()
+    assert (decoded[:, 4:] < 200).all()

@@ -158,6 +158,7 @@ def test_what_holds_no_picture_is_malformed(request_: Request, reason: str) -> N
         (None, MalformedRequest, "an instance is an object"),
         ({"b64": "!"}, MalformedRequest, "not base64"),
         ({"image": "https://example.org/cat.jpg"}, InvalidOption, "URL"),
+        ({"image": {"url": "https://example.org/cat.jpg"}}, InvalidOption, "URL"),
         ({"b64": "A" * 4000}, TooLarge, "at most 1,000"),
     ],
 )
@@ -170,7 +171,18 @@ def test_a_bad_instance_is_named_by_its_number(
     assert reason in message
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/cat.jpg", "https://example.org/", "HTTPS://X/y"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/cat.jpg",
+        "https://example.org/",
+        "HTTPS://X/y",
+        " https://example.org/",
+        "ftp://example.org/cat.jpg",
+        "s3://bucket/cat.jpg",
+        "file:///etc/passwd",
+    ],
+)
 def test_a_picture_s_url_is_refused_with_the_reason(url: str) -> None:
     for request in (
         sending.raw(url.encode()),

@@ -10,6 +10,7 @@ be laid over precisely the pixels that the network saw.
 
 from dataclasses import dataclass
 
+from gradcam.errors import InvalidOption
 from gradcam.settings import Preprocessing
 
 
@@ -77,6 +78,22 @@ class View:
             (x - self.part.left) * self.resized[0] / self.part.width - self.window.left,
             (y - self.part.top) * self.resized[1] / self.part.height - self.window.top,
         )
+
+
+def part_of(frame: Box, crop: Box | None) -> Box:
+    """The part of a picture that a crop takes; without one, all of it.
+
+    Raises:
+        InvalidOption: The crop reaches beyond the picture.
+    """
+    if crop is None:
+        return frame
+    if crop.left + crop.width > frame.width or crop.top + crop.height > frame.height:
+        raise InvalidOption(
+            f"crop {crop.left},{crop.top},{crop.width},{crop.height} reaches beyond the picture, "
+            f"which is {frame.width}×{frame.height} pixels when upright"
+        )
+    return crop
 
 
 def plan_view(part: Box, preprocessing: Preprocessing) -> View:

@@ -100,12 +100,18 @@ def _read_alpha(name: str, value: object, _: Vocabulary) -> float:
     return number
 
 
-def _read_crop(name: str, value: object, _: Vocabulary) -> Box:
+def read_crop(value: object) -> Box:
+    """Reads ``left,top,width,height``, a text or a list.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
     parts = value.split(",", 4) if isinstance(value, str) else value
     numbers = [_number(part) for part in parts[:5]] if isinstance(parts, list) else []
     whole = [int(n) for n in numbers if n is not None and n.is_integer() and 0 <= n < 2**31]
     if len(numbers) != 4 or len(whole) != 4 or min(whole[2:]) < 1:
-        raise _wrong(name, value, "left,top,width,height in whole pixels of the upright picture")
+        wanted = "left,top,width,height in whole pixels of the upright picture"
+        raise _wrong("crop", value, wanted)
     return Box(*whole)
 
 
@@ -159,7 +165,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
             "left,top,width,height",
             None,
             "predict and explain this part of the upright picture only, in pixels",
-            _read_crop,
+            lambda _name, value, _vocabulary: read_crop(value),
         ),
     }
 )

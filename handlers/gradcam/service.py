@@ -26,10 +26,10 @@ from gradcam.errors import (
     MalformedRequest,
     UnusableLayer,
 )
-from gradcam.geometry import Box, plan_view
+from gradcam.geometry import part_of, plan_view
 from gradcam.labels import ClassList
 from gradcam.options import Vocabulary, parse_options
-from gradcam.picture import Picture, decode_picture
+from gradcam.picture import decode_picture
 from gradcam.preprocess import normalise, show
 from gradcam.settings import Settings
 from gradcam.wire import Incoming, Instance, is_describe, read_request
@@ -150,7 +150,7 @@ class Service:
             raise UnusableLayer(self._vocabulary.layers.why_no_default)
         picture = decode_picture(instance.picture, self._settings.limits.max_bytes, left.pixels)
         left.decode(picture.width, picture.height)
-        view = plan_view(_part_of(picture, options.crop), self._settings.preprocessing)
+        view = plan_view(part_of(picture.frame, options.crop), self._settings.preprocessing)
         drawn = incoming.explain and options.overlay != "none"
         if incoming.explain:
             layer = self._vocabulary.layers.choose(options.layer)
@@ -227,17 +227,6 @@ class Service:
             return refusal(
                 EngineFault("the answer could not be written; the server's log says why")
             )
-
-
-def _part_of(picture: Picture, crop: Box | None) -> Box:
-    if crop is None:
-        return picture.frame
-    if crop.left + crop.width > picture.width or crop.top + crop.height > picture.height:
-        raise InvalidOption(
-            f"crop {crop.left},{crop.top},{crop.width},{crop.height} reaches beyond the picture, "
-            f"which is {picture.width}×{picture.height} pixels when upright"
-        )
-    return crop
 
 
 def _checked(result: Outcome | GradcamError) -> Outcome:
