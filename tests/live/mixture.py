@@ -1,17 +1,21 @@
 """Sixty-four requests of every kind, no two alike, and what each is known to be answered with."""
 
+import io
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from live.client import Client
 from live.comparing import differences
 from live.grpc_stubs import GrpcClient
 from pictures import cat, encode, pixels_of
 from sending import Answer, b64
+
+DEFAULT_LAYER = "conv5"
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,21 @@ class Clients:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One picture of a request for explanations.
+
+    Attributes:
+        picture: What of it the network is to see.
+        layer: The target layer.
+        target: A class index, or ``top4`` of the four classes.
+    """
+
+    picture: Image.Image
+    layer: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Case:
     """One request.
 
@@ -31,12 +50,14 @@ class Case:
         status: What it must be answered with.
         part: Of its answer alone: a text in the message of a refusal, else empty.
         send: Sends it.
+        asked: What its JSON answer must explain, picture by picture.
     """
 
     name: str
     status: int
     part: str
     send: Callable[[Clients], Answer]
+    asked: tuple[Asked, ...] = ()
 
 
 def same(found: Answer, expected: Answer) -> list[str]:
@@ -70,11 +91,18 @@ def _round(number: int) -> Iterator[Case]:
     layer, detail = ("stage3", "stage4")[number % 2], ("labels", "full")[number % 2]
     crop = f"{number},5,150,140"
     yield _put("predictions", picture, {"Detail": detail})
-    yield _put("explanations", picture, {"Target": target, "Layer": layer})
-    yield _put("explanations", picture, {"Target": "top4", "Crop": crop})
+    seen = Image.open(io.BytesIO(picture)).convert("RGB")
+    whole = Asked(seen, DEFAULT_LAYER, target)
+    part = Asked(seen.crop((number, 5, number + 150, 5 + 140)), DEFAULT_LAYER, "top4")
+    named = {"Target": target, "Layer": layer}
+    yield replace(_put("explanations", picture, named), asked=(Asked(seen, layer, target),))
+    yield replace(_put("explanations", picture, {"Target": "top4", "Crop": crop}), asked=(part,))
     yield _put("explanations", picture, {"Target": target}, accept="image/png")
-    yield _kserve(verb, [_picture(number), _picture((number + 3) % 8)], target)
-    yield _grpc(picture, target)
+    second = _picture((number + 3) % 8)
+    both = (whole, replace(whole, picture=Image.open(io.BytesIO(second)).convert("RGB")))
+    instances = _kserve(verb, [picture, second], target)
+    yield replace(instances, asked=both if verb == "explanations" else ())
+    yield replace(_grpc(picture, target), asked=(whole,))
     broken = encode(cat(), "JPEG")[: 3000 + number]
     yield _put(verb, broken, {}, status=400, part="truncated")
     wrong = f"zebra{number}"

@@ -1,6 +1,7 @@
 """Many clients at once: each gets the answer that it gets alone, and nobody harms another."""
 
 import itertools
+import json
 import random
 import re
 import threading
@@ -12,8 +13,9 @@ import pytest
 from live.archives import ZOO_BATCH
 from live.client import Client
 from live.conftest import worker_pid
+from live.exact import Exact, served_map
 from live.grpc_stubs import GrpcClient
-from live.mixture import Case, Clients, cases, same
+from live.mixture import DEFAULT_LAYER, Case, Clients, cases, same
 from sending import Answer
 from torchserve_process import TorchServe
 
@@ -49,6 +51,27 @@ def test_alone_each_is_answered_as_it_should_be(alone: list[tuple[Case, Answer]]
     good = [answer for case, answer in alone if case.status == 200]
     for one, other in itertools.combinations(good, 2):
         assert same(one, other) != []  # so that no client could get another's unnoticed
+
+
+def test_alone_every_map_is_that_of_full_autograd(
+    alone: list[tuple[Case, Answer]], zoo: Exact
+) -> None:
+    held = 0
+    for case, answer in alone:
+        document = json.loads(answer.body) if case.asked else {}
+        documents = [document] if "model" in document else document.get("explanations", [])
+        for asked, one in zip(case.asked, documents, strict=True):
+            best = zoo.logits(asked.picture).argsort(descending=True).tolist()
+            indices = best if asked.target == "top4" else [int(asked.target)]
+            assert [entry["index"] for entry in one["explanations"]] == indices
+            for entry in one["explanations"]:
+                exact = zoo.raw_map(asked.picture, asked.layer, entry["index"])
+                difference = (served_map(entry) - exact.relu()).abs().max()
+                # above a ReLU, float32 itself is off where rounding takes a value across zero
+                share = 1e-4 if asked.layer == DEFAULT_LAYER else 1e-2
+                assert difference <= share * exact.abs().max(), case.name
+                held += 1
+    assert held == 8 * (1 + 4 + 1) + 4 * 2  # a layer's, a crop's four, gRPC's; KServe's pairs
 
 
 def test_sixty_four_at_once_are_each_answered_as_alone(
