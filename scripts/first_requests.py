@@ -10,6 +10,10 @@ from local_ports import open_local
 from torchserve_process import TorchServe, TorchServeError
 
 
+class RefusalError(TorchServeError):
+    """The model answered that it cannot do what was asked."""
+
+
 def photograph() -> Path:
     """The cat Chelsea, CC0, as scikit-image ships it.
 
@@ -76,7 +80,8 @@ def _post(server: TorchServe, path: str, picture: Path, headers: dict[str, str])
             return answer.read()
     except urllib.error.HTTPError as error:
         told = error.read().decode(errors="replace")
-        raise TorchServeError(f"/{path} answered {error.code}: {_message(told)}") from error
+        kind = RefusalError if error.code == 422 else TorchServeError
+        raise kind(f"/{path} answered {error.code}: {_message(told)}") from error
     except OSError as error:
         raise TorchServeError(f"/{path} gave no answer: {error}") from error
 

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from first_requests import curl_lines, photograph, predict, save_overlay, table
+from first_requests import RefusalError, curl_lines, photograph, predict, save_overlay, table
 from local_ports import PortInUseError, Ports
 from packaging_options import (
     DEMO_ARCHITECTURE,
@@ -223,7 +223,11 @@ def _check(server: TorchServe, name: str) -> None:
     overlay = ROOT / "run" / f"{name}-chelsea-overlay.png"
     print(f"\n{name} on a photograph of a cat ({picture.name}, CC0):\n", flush=True)
     print(table(predict(server, name, picture)))
-    save_overlay(server, name, picture, overlay)
+    try:
+        save_overlay(server, name, picture, overlay)
+    except RefusalError as error:  # a vision transformer predicts, and cannot be explained
+        print(f"\nThis model gives no explanation: {error}", flush=True)
+        return
     print(f"\nIts first prediction is explained in {overlay}", flush=True)
 
 

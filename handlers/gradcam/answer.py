@@ -14,6 +14,7 @@ from gradcam.geometry import View
 from gradcam.labels import ClassList
 from gradcam.options import Options
 from gradcam.settings import Limits
+from gradcam.targets import greatest
 
 JSON = "application/json"
 
@@ -115,7 +116,7 @@ class Writer:
             "image": {"width": subject.width, "height": subject.height},
             "predictions": [
                 document.class_entry(index, outcome.logits, probabilities, self.classes)
-                for index in document.best(outcome.logits, subject.options.top_k)
+                for index in greatest(outcome.logits, subject.options.top_k)
             ],
         }
 

@@ -18,6 +18,7 @@ from gradcam.methods import METHODS
 from gradcam.options import OPTIONS
 from gradcam.render import Grid
 from gradcam.settings import Settings
+from gradcam.targets import greatest
 from gradcam.version import __version__
 
 
@@ -64,17 +65,11 @@ def probabilities_of(logits: Tensor) -> Tensor:
     return torch.softmax(logits.double(), dim=0)
 
 
-def best(logits: Tensor, top_k: int) -> list[int]:
-    """The class indices of the greatest logits, best first; all of them if ``top_k`` is more."""
-    indices: list[int] = torch.topk(logits, min(top_k, logits.numel())).indices.tolist()
-    return indices
-
-
 def label_probabilities(logits: Tensor, top_k: int, classes: ClassList) -> dict[str, float]:
     """``{label: probability}``, best first, as TorchServe's own image classifier answers."""
     probabilities = probabilities_of(logits)
     labels = classes.unique_labels
-    return {labels[index]: number(float(probabilities[index])) for index in best(logits, top_k)}
+    return {labels[index]: number(float(probabilities[index])) for index in greatest(logits, top_k)}
 
 
 def heatmap_entry(raw: RawMap, region: Region) -> dict[str, Any]:

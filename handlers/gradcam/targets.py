@@ -23,6 +23,17 @@ Target = int | Top
 """A class index, or the best few of the picture's own."""
 
 
+def greatest(logits: Tensor, count: int) -> list[int]:
+    """The class indices of the greatest logits, best first, of equals the lower index.
+
+    Args:
+        logits: ``[C]``.
+        count: Cut at the number of classes.
+    """
+    order: list[int] = torch.sort(logits, descending=True, stable=True).indices.tolist()
+    return order[:count]
+
+
 def resolve_targets(targets: Sequence[Target], logits: Tensor) -> tuple[int, ...]:
     """Turns targets into class indices for one picture, in order, duplicates once.
 
@@ -36,8 +47,7 @@ def resolve_targets(targets: Sequence[Target], logits: Tensor) -> tuple[int, ...
     indices: dict[int, None] = {}
     for target in targets:
         if isinstance(target, Top):
-            count = min(target.count, logits.numel())
-            indices.update(dict.fromkeys(torch.topk(logits, count).indices.tolist()))
+            indices.update(dict.fromkeys(greatest(logits, target.count)))
         elif 0 <= target < logits.numel():
             indices[target] = None
         else:
