@@ -7,7 +7,8 @@ from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 
-from packaging_options import DEMO_ARCHITECTURE, DEMO_FOLDER, ROOT, PackagingOptions
+from packaging_options import DEMO_ARCHITECTURE, DEMO_FOLDER, PackagingOptions
+from repository import ROOT
 
 _CODE = ("handlers/**/*.py", "scripts/*.py", "pyproject.toml")
 _PACKAGES = ("torch", "torchvision", "timm", "safetensors", "torch-model-archiver")

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging_options import ROOT, PackagingError
+from packaging_options import PackagingError
+from repository import ROOT
 
 _HANDLER = ROOT / "handlers" / "gradcam_handler.py"
 _ENGINE = ROOT / "handlers" / "gradcam"

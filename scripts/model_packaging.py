@@ -33,7 +33,8 @@ from model_sources import (
     read_card,
     read_weights,
 )
-from packaging_options import ROOT, PackagingError, PackagingOptions
+from packaging_options import PackagingError, PackagingOptions
+from repository import ROOT
 
 
 @dataclass(frozen=True)

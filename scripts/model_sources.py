@@ -137,6 +137,10 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
         return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
 
 
+_SUPPLY = (
+    "give a state dict, as torch.save(model.state_dict(), 'weights.pth') writes it, or a "
+    ".safetensors file"
+)
 _INSTEAD = "save the eager model's weights instead: torch.save(model.state_dict(), 'weights.pth')"
 
 
@@ -147,14 +151,16 @@ def _explained(path: Path) -> Iterator[None]:
     except pickle.UnpicklingError as error:
         told = str(error)
         if "Unsupported operand" in told or not ("GLOBAL" in told or "Unsupported" in told):
-            raise PackagingError(f"{path} is not a file of PyTorch weights") from error
+            raise PackagingError(f"{path} is not a file of PyTorch weights; {_SUPPLY}") from error
         raise PackagingError(
             f"{path} holds pickled objects such as a whole module, which could run code when "
             f"loaded; {_INSTEAD}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
         # what is not a pickle fails in many ways, none of which says more than this
-        raise PackagingError(f"{path} is not a file of PyTorch weights, or is damaged") from error
+        raise PackagingError(
+            f"{path} is not a file of PyTorch weights, or is damaged; {_SUPPLY}"
+        ) from error
 
 
 def _is_torchscript(path: Path) -> bool:

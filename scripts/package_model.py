@@ -7,12 +7,12 @@ import sys
 
 from archive_stamp import is_current, remember
 from packaging_options import (
-    ROOT,
     PackagingError,
     PackagingOptions,
     add_packaging_options,
     read_packaging_options,
 )
+from repository import ROOT
 
 _EXAMPLES = """
 examples:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from repository import ROOT
+
 DEMO_ARCHITECTURE = "demo_net"
 DEMO_FOLDER = ROOT / "models" / "demo"
 
@@ -87,6 +88,7 @@ class PackagingOptions:
         return arguments
 
 
+_DEFAULT = PackagingOptions(arch="")
 _FLAGS = {"limits": "--limit", "arch_options": "--arch-option"}
 
 
@@ -134,12 +136,30 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     )
     serving = parser.add_argument_group("serving")
     serving.add_argument("--model-name", metavar="NAME", help="default: the architecture's")
-    serving.add_argument("--version", default="1.0", metavar="V", help="default: 1.0")
-    serving.add_argument("--batch-size", type=_positive, default=8, metavar="N", help="default: 8")
     serving.add_argument(
-        "--max-batch-delay", type=_positive, default=5, metavar="MS", help="default: 5"
+        "--version", default=_DEFAULT.version, metavar="V", help="default: %(default)s"
     )
-    serving.add_argument("--workers", type=_positive, default=1, metavar="N", help="default: 1")
+    serving.add_argument(
+        "--batch-size",
+        type=_positive,
+        default=_DEFAULT.batch_size,
+        metavar="N",
+        help="default: %(default)s",
+    )
+    serving.add_argument(
+        "--max-batch-delay",
+        type=_positive,
+        default=_DEFAULT.max_batch_delay,
+        metavar="MS",
+        help="default: %(default)s",
+    )
+    serving.add_argument(
+        "--workers",
+        type=_positive,
+        default=_DEFAULT.workers,
+        metavar="N",
+        help="default: %(default)s",
+    )
     serving.add_argument(
         "--limit",
         dest="limits",
@@ -151,7 +171,7 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     serving.add_argument(
         "--export-path",
         type=Path,
-        default=ROOT / "model_store",
+        default=_DEFAULT.export_path,
         metavar="FOLDER",
         help="default: model_store",
     )

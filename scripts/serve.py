@@ -14,12 +14,12 @@ from first_requests import RefusalError, curl_lines, photograph, predict, save_o
 from local_ports import PortInUseError, Ports
 from packaging_options import (
     DEMO_ARCHITECTURE,
-    ROOT,
     PackagingError,
     PackagingOptions,
     add_packaging_options,
     read_packaging_options,
 )
+from repository import ROOT
 from torchserve_process import TorchServe, TorchServeError
 
 _EXAMPLES = """

@@ -89,7 +89,7 @@ check_disk() {
 install_packages() {
     local log=$root/run/setup.log pip seconds=0
     say "Installing the pinned packages of requirements/$1.txt (torch with its CUDA libraries is 6 GB on" \
-        "disk; the first time takes 3 to 15 minutes) ..."
+        "disk; the first time takes 2 to 15 minutes) ..."
     "$root/.venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
         --retries 3 --timeout 30 --constraint "$root/requirements/constraints.txt" \
         --requirement "$root/requirements/$1.txt" >"$log" 2>&1 9>&- &

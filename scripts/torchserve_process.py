@@ -20,8 +20,8 @@ from typing import Self
 
 from local_ports import HOST, Ports, get_json
 from process_group import ProcessGroup
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 _LOAD_ERROR = re.compile(r"gradcam: (.* cannot be loaded: .*|the module .* is missing .*)")
 _DIED = "Backend worker process died"
 

@@ -21,10 +21,10 @@ from torch.optim.swa_utils import AveragedModel
 from demo_training import data, report
 from demo_training.augment import augment
 from demo_training.muon import Muon
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "handlers"))
-from gradcam.demo_network import DemoNet  # noqa: E402
+from gradcam.demo_network import DemoNet
 
 EXAMPLE = """example:
   python scripts/train_demo.py --data cifar10-jpeg.zip --photos photos
@@ -36,6 +36,10 @@ BATCH = 256
 KERNEL_RATE, OTHER_RATE = 0.04, 0.1
 GENTLY = 0.2  # of these rates, when going on from given weights
 SMALLER = ((0.3, 24), (0.84, 32))  # up to this progress, this many pixels a side
+WIDE_SHARE, WIDE_AS_SERVED = (
+    0.3,
+    0.1,
+)  # pictures scaled far beyond the usual; fewer in the last part
 WATCHED = 2000  # test pictures looked at after each epoch, to show progress only
 
 
@@ -141,7 +145,7 @@ def train(args: argparse.Namespace, train: data.Split, test: data.Split) -> None
     if args.start:
         network.load_state_dict(load_file(args.start))
     before = history_of(args.start) if args.start else {}
-    gentle, wide_share = (GENTLY, 0.1) if args.start else (1.0, 0.3)
+    gentle = GENTLY if args.start else 1.0
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     forward = torch.compile(network, dynamic=False) if args.compile else network
     kernels = [p for p in network.parameters() if p.ndim == 4]
@@ -166,6 +170,7 @@ def train(args: argparse.Namespace, train: data.Split, test: data.Split) -> None
             for group in descent.param_groups:
                 group["lr"] = OTHER_RATE * gentle * slope(progress)
             size = SERVING.crop_size if args.start else input_size(progress)
+            wide_share = WIDE_AS_SERVED if size == SERVING.crop_size else WIDE_SHARE
             inputs = SERVING.normalise(augment(train.pictures[chosen], size, wide_share))
             loss = functional.cross_entropy(
                 forward(inputs), train.labels[chosen], label_smoothing=0.1

@@ -146,7 +146,7 @@ def test_a_bug_while_reading_strikes_its_request_only(
     message = assert_only_struck(
         served,
         sending.raw(WHITE),
-        lambda: monkeypatch.setattr("gradcam.service.show", fail),
+        lambda: monkeypatch.setattr("gradcam.intake.show", fail),
         monkeypatch.undo,
     )
     assert "could not be read" in message

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torchvision import models
 
-from packaging_options import ROOT
 from packaging_runs import (
     ARCHITECTURE,
     MANY,
@@ -27,6 +26,7 @@ from packaging_runs import (
     state_dict,
     weights_in,
 )
+from repository import ROOT
 
 SERVED = {"torch", "torchvision", "numpy", "PIL", "cv2", "safetensors"}
 

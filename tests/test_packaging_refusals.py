@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from packaging_options import ROOT
 from packaging_runs import ARCHITECTURE, MANY, Packager, state_dict
+from repository import ROOT
 
 ARCH = ("--arch", ARCHITECTURE)
 

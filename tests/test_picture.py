@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,33 @@ def test_more_than_eight_bits_are_scaled_and_not_clipped(
 def test_a_dark_16_bit_picture_stays_dark() -> None:
     values = np.full((4, 4), 12 * 257, np.uint16)
     assert np.asarray(decode(encode(Image.fromarray(values)))).tolist() == [[[12] * 3] * 4] * 4
+
+
+def tiff_of_12_bits(values: npt.NDArray[np.uint16]) -> bytes:
+    """Grey values 0…4095, two in three bytes; Pillow writes no such file."""
+    height, width = values.shape
+    packed = b"".join(
+        (int(left) << 12 | int(right)).to_bytes(3, "big") for left, right in values.reshape(-1, 2)
+    )
+    entries = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 8)]
+    entries += [(277, 1), (278, height), (279, len(packed))]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + directory + bytes(4)
+
+
+def test_12_bit_grey_fills_its_own_range() -> None:
+    values = np.array([[0, 2048], [4095, 1024]], np.uint16)
+    decoded = np.asarray(decode(tiff_of_12_bits(values)))
+    assert decoded[:, :, 0].tolist() == [[0, 128], [255, 64]]
+
+
+def test_a_number_that_signals_makes_no_noise() -> None:
+    values = np.array([[0x7F800001, 0x3F800000]], np.uint32).view(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoded = np.asarray(decode(encode(Image.fromarray(values), "TIFF")))
+    assert decoded[:, :, 0].tolist() == [[0, 255]]
 
 
 def test_grey_numbers_that_are_no_numbers_are_black() -> None:

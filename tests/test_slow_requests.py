@@ -1,9 +1,7 @@
 """Requests built to take minutes: refused at once, or cut short at their own cost only."""
 
 import io
-import struct
 import time
-import zlib
 
 import numpy as np
 import pytest
@@ -11,49 +9,20 @@ from PIL import Image
 
 import sending
 from archive_dir import Served
-from gradcam import engine, service
+from gradcam import engine, intake, service
 from gradcam.errors import BrokenPicture
 from gradcam.geometry import Region
 from gradcam.picture import decode_picture
 from gradcam.picture_guard import check_strips
 from gradcam.render import spread
-from pictures import cat_png, encode, small_cat
+from pictures import cat, cat_png, encode, small_cat
+from slow_files import COMMENT, EXIF, SLOW_FILES, gif_with_comment, jpeg_with, png_with_chunks
 
 
-def jpeg_with(segment: bytes, count: int) -> bytes:
-    data = encode(small_cat(), "JPEG")
-    return data[:2] + segment * count + data[2:]
-
-
-def segment(marker: int, payload: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
-
-
-def png_with_chunks(count: int) -> bytes:
-    data = encode(small_cat(), "PNG")
-    chunk = struct.pack(">I", 0) + b"teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
-    return data[:33] + chunk * count + data[33:]
-
-
-def gif_with_comment(blocks: int) -> bytes:
-    data = encode(small_cat().convert("P"), "GIF")
-    start = 13 + (3 << ((data[10] & 7) + 1))  # behind the palette
-    comment = b"\x21\xfe" + (b"\xff" + b"c" * 255) * blocks + b"\0"
-    return data[:start] + comment + data[start:]
-
-
-@pytest.mark.parametrize(
-    ("data", "what"),
-    [
-        (jpeg_with(segment(0xE1, b"Exif\0\0" + b"x" * 14), 100_000), "EXIF segments"),
-        (jpeg_with(segment(0xFE, b""), 1_000_000), "segments"),
-        (jpeg_with(b"\xff", 1_000_000), "segments"),
-        (png_with_chunks(500_000), "chunks"),
-        (gif_with_comment(8_000), "bytes of metadata"),
-    ],
-    ids=["exif", "comments", "fill bytes", "chunks", "gif comment"],
-)
-def test_files_of_very_many_parts_are_refused_before_decoding(data: bytes, what: str) -> None:
+@pytest.mark.parametrize("name", SLOW_FILES)
+def test_files_of_very_many_parts_are_refused_before_decoding(name: str) -> None:
+    make, what = SLOW_FILES[name]
+    data = make()
     begun = time.perf_counter()
     with pytest.raises(BrokenPicture, match=what):
         decode_picture(data, 20_000_000, 40_000_000)
@@ -63,8 +32,8 @@ def test_files_of_very_many_parts_are_refused_before_decoding(data: bytes, what:
 @pytest.mark.parametrize(
     "data",
     [
-        jpeg_with(segment(0xE1, b"Exif\0\0" + b"x" * 14), 2),
-        jpeg_with(segment(0xFE, b"hello"), 200),
+        jpeg_with(EXIF, 2),
+        jpeg_with(COMMENT, 200),
         png_with_chunks(100),
         gif_with_comment(10),
     ],
@@ -113,6 +82,13 @@ class Clock:
         return self.now
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock finds a second gone."""
+    clock = Clock()
+    for module in (service, engine, intake):
+        monkeypatch.setattr(module, "time", clock)
+
+
 def test_when_time_is_up_those_who_ask_for_much_are_refused(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,13 +98,29 @@ def test_when_time_is_up_those_who_ask_for_much_are_refused(
     hurried = served.limited(max_seconds=1, max_rows=3)
     unhurried = hurried.batch(plain, several, instances, plain)
     assert [answer.status for answer in unhurried] == [200, 200, 200, 200]
-    clock = Clock()
-    monkeypatch.setattr(service, "time", clock)
-    monkeypatch.setattr(engine, "time", clock)
+    hurry(monkeypatch)
     answers = hurried.batch(plain, several, instances, plain)
     assert [answer.status for answer in answers] == [200, 413, 413, 200]
-    assert "ask for fewer targets, send fewer instances" in answers[1].refused(413)
+    assert "ask for fewer targets or a lower max_side, send fewer instances" in answers[1].refused(
+        413
+    )
     (first,) = answers[0].document()["explanations"]
     (before,) = unhurried[0].document()["explanations"]
     assert first["index"] == before["index"]
     assert first["heatmap"]["max"] == pytest.approx(before["heatmap"]["max"], rel=1e-4)
+
+
+def test_when_time_is_up_only_small_overlays_are_drawn(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = encode(cat().resize((2200, 1100)), "JPEG")
+    drawn_large = sending.raw(large, X_Explain_Overlay="jpeg", X_Explain_Max_Side="0")
+    drawn_small = sending.raw(large, X_Explain_Overlay="jpeg")
+    hurried = served.limited(max_seconds=1)
+    batch = [drawn_large, sending.raw(large), drawn_small, sending.raw(b"hello")]
+    assert [answer.status for answer in hurried.batch(*batch)] == [200, 200, 200, 415]
+    hurry(monkeypatch)
+    answers = hurried.batch(*batch)
+    assert [answer.status for answer in answers] == [413, 200, 200, 415]
+    assert "lower max_side" in answers[0].refused(413)
+    assert answers[2].document()["explanations"][0]["overlay"]["data"]

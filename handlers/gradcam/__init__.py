@@ -11,8 +11,9 @@
 [(7, 7), (7, 7)]
 """
 
-from gradcam.engine import Ask, Explainer, Outcome, RawMap
+from gradcam.engine import Explainer
 from gradcam.errors import EngineFault, GradcamError, UnusableLayer
+from gradcam.explanation import Ask, Outcome, RawMap
 from gradcam.layers import Layer, LayerTable
 from gradcam.methods import METHODS
 from gradcam.networks import freeze

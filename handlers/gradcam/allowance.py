@@ -1,17 +1,9 @@
 """What one request may still cost, counted down while its pictures are read."""
 
-from collections.abc import Sequence
-
 from gradcam.errors import TooLarge
 from gradcam.settings import Limits
-from gradcam.targets import Target, Top
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
-
-
-def count_maps(targets: Sequence[Target], classes: int) -> int:
-    """How many maps targets may mean for one picture."""
-    return sum(min(target.count, classes) if isinstance(target, Top) else 1 for target in targets)
 
 
 class Allowance:
@@ -20,7 +12,7 @@ class Allowance:
     def __init__(self, limits: Limits) -> None:
         self.pixels = limits.max_pixels
         self._limits = limits
-        self._drawn = 0
+        self.drawn = 0  # pixels of the pictures in the answer
         self._numbers = 0
 
     def decode(self, width: int, height: int) -> None:
@@ -33,10 +25,10 @@ class Allowance:
         Raises:
             TooLarge: They would take so long that TorchServe lost patience.
         """
-        self._drawn += size[0] * size[1] * pictures
-        if self._drawn > self._limits.max_drawn_pixels:
+        self.drawn += size[0] * size[1] * pictures
+        if self.drawn > self._limits.max_drawn_pixels:
             raise TooLarge(
-                f"the pictures in the answer would have {self._drawn:,} pixels together; at most "
+                f"the pictures in the answer would have {self.drawn:,} pixels together; at most "
                 f"{self._limits.max_drawn_pixels:,} are drawn: lower max_side or ask for fewer "
                 "targets"
             )

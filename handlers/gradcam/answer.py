@@ -8,8 +8,8 @@ from PIL import Image
 
 from gradcam import document, render
 from gradcam.document import ModelCard
-from gradcam.engine import Outcome, RawMap
 from gradcam.errors import GradcamError, TooLarge
+from gradcam.explanation import Outcome, RawMap
 from gradcam.geometry import View
 from gradcam.labels import ClassList
 from gradcam.options import Options
@@ -90,9 +90,7 @@ class Writer:
         documents = [
             {
                 **self._full(subject, outcome),
-                "explanations": [
-                    self._explanation(subject, outcome, raw, budget) for raw in outcome.maps
-                ],
+                "explanations": self._explanations(subject, outcome, budget),
             }
             for subject, outcome in zip(subjects, outcomes, strict=True)
         ]
@@ -120,26 +118,19 @@ class Writer:
             ],
         }
 
-    def _explanation(
-        self, subject: Subject, outcome: Outcome, raw: RawMap, budget: "_Budget"
-    ) -> dict[str, Any]:
-        options = subject.options
+    def _explanations(
+        self, subject: Subject, outcome: Outcome, budget: "_Budget"
+    ) -> list[dict[str, Any]]:
         probabilities = document.probabilities_of(outcome.logits)
-        entry = document.class_entry(raw.index, outcome.logits, probabilities, self.classes)
-        entry |= {"method": raw.method, "layer": raw.layer}
-        if options.heatmap != "none":
-            entry["heatmap"] = document.heatmap_entry(raw, subject.view.region)
-        if options.heatmap == "grid":
-            entry["heatmap"]["values"] = document.heatmap_values(raw)
-        if options.heatmap == "png":
-            grey = _grey_map(subject, raw)
-            budget.spend(len(grey) * 4 // 3)
-            entry["heatmap"] |= document.encoded_entry(render.PICTURE_TYPES["png"], grey)
-        if options.overlay != "none":
-            data = _encode(_overlay(subject, raw), options.overlay)
-            budget.spend(len(data) * 4 // 3)
-            entry["overlay"] = document.encoded_entry(render.PICTURE_TYPES[options.overlay], data)
-        return entry
+        return [
+            {
+                **document.class_entry(raw.index, outcome.logits, probabilities, self.classes),
+                "method": raw.method,
+                "layer": raw.layer,
+                **_shown(subject, raw, budget),
+            }
+            for raw in outcome.maps
+        ]
 
     def _respond(self, answer: object) -> Response:
         body = document.to_json(answer)
@@ -175,6 +166,25 @@ def _too_large(size: int, limit: int) -> TooLarge:
         f"the answer has at least {size:,} bytes; at most {limit:,} are sent: lower max_side or "
         "top_k, ask for fewer targets, or for overlay jpeg and heatmap grid or none"
     )
+
+
+def _shown(subject: Subject, raw: RawMap, budget: _Budget) -> dict[str, Any]:
+    """The map and its pictures, as the options want them."""
+    options = subject.options
+    entry: dict[str, Any] = {}
+    if options.heatmap != "none":
+        entry["heatmap"] = document.heatmap_entry(raw, subject.view.region)
+    if options.heatmap == "grid":
+        entry["heatmap"]["values"] = document.heatmap_values(raw)
+    if options.heatmap == "png":
+        grey = _grey_map(subject, raw)
+        budget.spend(len(grey) * 4 // 3)
+        entry["heatmap"] |= document.encoded_entry(render.PICTURE_TYPES["png"], grey)
+    if options.overlay != "none":
+        data = _encode(_overlay(subject, raw), options.overlay)
+        budget.spend(len(data) * 4 // 3)
+        entry["overlay"] = document.encoded_entry(render.PICTURE_TYPES[options.overlay], data)
+    return entry
 
 
 def _overlay(subject: Subject, raw: RawMap) -> render.Pixels:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcam.engine import RawMap
+from gradcam.explanation import RawMap
 from gradcam.geometry import Region
 from gradcam.labels import ClassList
 from gradcam.layers import LayerTable

@@ -3,73 +3,16 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gradcam.errors import EngineFault, GradcamError, TooLarge, UnusableLayer
+from gradcam.errors import EngineFault, GradcamError, UnusableLayer, out_of_time
+from gradcam.explanation import Ask, Outcome, RawMap
 from gradcam.layers import LayerTable, check_logits, survey_layers
-from gradcam.methods import DEFAULT_METHOD, METHODS
+from gradcam.methods import METHODS
 from gradcam.tap import Tapped, tap
-from gradcam.targets import Target, Top, resolve_targets
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What to explain of one picture.
-
-    Attributes:
-        targets: Class indices, or the picture's own best few.
-        method: A registered method.
-        layer: A dotted module name; ``None`` for the default layer.
-    """
-
-    targets: tuple[Target, ...] = (Top(1),)
-    method: str = DEFAULT_METHOD
-    layer: str | None = None
-
-
-@dataclass(frozen=True)
-class RawMap:
-    """One explanation of one picture.
-
-    Attributes:
-        index: The class that is explained.
-        layer: The target layer.
-        method: The method.
-        values: ``[h, w]`` on the CPU, at the layer's own resolution; signed, before the method's
-            final ReLU; float32, or float64 where the network is.
-    """
-
-    index: int
-    layer: str
-    method: str
-    values: Tensor
-
-    @property
-    def maximum(self) -> float:
-        """The map's greatest value after the ReLU."""
-        return max(0.0, float(self.values.max()))
-
-    def heatmap(self) -> Tensor:
-        """The map after the ReLU over its maximum: ``[h, w]``, 0…1 (all zeros if nothing is)."""
-        positive = self.values.clamp(min=0)
-        greatest = positive.max()
-        return positive / greatest if greatest > 0 else positive
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The answer for one picture.
-
-    Attributes:
-        logits: ``[C]`` on the CPU, float32 (float64 where the network is).
-        maps: One for each class that the targets mean, in order.
-    """
-
-    logits: Tensor
-    maps: tuple[RawMap, ...] = ()
+from gradcam.targets import resolve_targets
 
 
 class Explainer:
@@ -193,14 +136,6 @@ class Explainer:
                     for row, value in zip(same, values, strict=True):
                         maps[row].append(RawMap(wanted[row][number], name, method, value))
         return [late.get(row, found) for row, found in maps.items()]
-
-
-def out_of_time() -> GradcamError:
-    """The refusal of what asks for more than can be computed in good time."""
-    return TooLarge(
-        "the request asks for more maps or pictures than can be computed in good time; ask for "
-        "fewer targets, send fewer instances, or choose a layer nearer to the logits"
-    )
 
 
 def _gradients(

@@ -72,3 +72,12 @@ class EngineFault(GradcamError):  # noqa: N818
 
 class SettingsError(RuntimeError):
     """The archive's configuration is wrong; the worker must not load."""
+
+
+def out_of_time() -> TooLarge:
+    """The refusal of what asks for more than can be computed or drawn in good time."""
+    return TooLarge(
+        "the request asks for more maps or pictures than can be computed in good time; ask for "
+        "fewer targets or a lower max_side, send fewer instances, or choose a layer nearer to "
+        "the logits"
+    )

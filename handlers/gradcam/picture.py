@@ -23,6 +23,7 @@ _MAGIC = {
 }
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
+_DEPTH_OF_TIFF = 258  # bits per sample
 _PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
 
@@ -84,7 +85,7 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
             if isinstance(image, TiffImageFile):
                 check_strips(max(len(image.tag_v2.get(tag, ())) for tag in _PARTS_OF_TIFF))
             image.load()
-            return Picture(_to_rgb(_upright(image)))
+            return Picture(_to_rgb(_upright(image), _depth(image)))
     except (TooLarge, BrokenPicture):
         raise
     except Image.DecompressionBombError:
@@ -134,9 +135,16 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _depth(image: Image.Image) -> int:
+    """The bits that a 16-bit grey picture uses of its 16."""
+    return (
+        int(image.tag_v2.get(_DEPTH_OF_TIFF, (16,))[0]) if isinstance(image, TiffImageFile) else 16
+    )
+
+
+def _to_rgb(image: Image.Image, depth: int) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(image)
+        return _from_deep_grey(image, depth)
     if image.mode == "La":  # premultiplied alpha, which Pillow converts to nothing else
         image = image.convert("LA")
     if image.has_transparency_data or image.mode == "RGBa":
@@ -146,13 +154,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
+def _from_deep_grey(image: Image.Image, depth: int) -> Image.Image:
     """Scales 16-bit and 32-bit grey to 8 bits, by the depth that the values show."""
-    values = np.asarray(image).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # such as a signalling NaN
+        values = np.asarray(image).astype(np.float64)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0.0)
     greatest = float(values.max(initial=0.0))
     if image.mode.startswith("I;16"):
-        white = 65535.0
+        white = 2.0**depth - 1
     elif image.mode == "F" and greatest <= 1.0:
         white = 1.0
     else:

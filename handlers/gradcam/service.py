@@ -1,7 +1,6 @@
 """The walk of a batch: requests in, responses out, each with its own fate. No ``ts`` here.
 
-    row, headers --wire--> pictures, options --picture, preprocess--> rows of one batch
-    --engine--> logits and maps --answer--> bytes
+    row, headers --intake--> rows of one batch --engine--> logits and maps --answer--> bytes
 
 What goes wrong with a request is answered to that request alone.
 """
@@ -9,53 +8,28 @@ What goes wrong with a request is answered to that request alone.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from gradcam import document, render
-from gradcam.allowance import Allowance, count_maps
-from gradcam.answer import JSON, Response, Subject, Writer, refusal
+from gradcam import document
+from gradcam.answer import JSON, Response, Writer, refusal
 from gradcam.document import ModelCard
-from gradcam.engine import Ask, Explainer, Outcome, out_of_time
-from gradcam.errors import (
-    EngineFault,
-    GradcamError,
-    InvalidOption,
-    MalformedRequest,
-    UnusableLayer,
-)
-from gradcam.geometry import part_of, plan_view
+from gradcam.engine import Explainer
+from gradcam.errors import EngineFault, GradcamError, MalformedRequest, out_of_time
+from gradcam.explanation import Outcome
+from gradcam.intake import Intake, Prepared, Row
 from gradcam.labels import ClassList
-from gradcam.options import Vocabulary, parse_options
-from gradcam.picture import decode_picture
-from gradcam.preprocess import normalise, show
+from gradcam.options import Vocabulary
+from gradcam.preprocess import normalise
 from gradcam.settings import Settings
-from gradcam.wire import Incoming, Instance, is_describe, read_request
+from gradcam.wire import is_describe
 
 logger = logging.getLogger(__name__)
 
+_QUICKLY_DRAWN = 2_000_000  # pixels, that even a late answer may have
+
 Request = tuple[Mapping[str, object], Mapping[str, object]]
 """A row and its headers, as TorchServe has them."""
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One picture of one request, ready for the network."""
-
-    subject: Subject
-    pixels: Tensor
-    ask: Ask | None
-    turn: int = 0  # its place among the pictures of its request
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A request whose pictures and options are sound."""
-
-    incoming: Incoming
-    rows: tuple[_Row, ...]
 
 
 class Service:
@@ -77,19 +51,22 @@ class Service:
         self._vocabulary = Vocabulary(
             classes, layers, named, settings.method, settings.limits.max_targets
         )
+        self._intake = Intake(settings, self._vocabulary)
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
-        """Answers a batch with one forward pass (in chunks), one response for each request."""
+        """Answers a batch with one forward pass (in chunks), one response for each request.
+
+        When time is up, what costs a client much is refused, and what costs little still done.
+        """
         deadline = time.monotonic() + self._settings.limits.max_seconds
-        prepared = [self._prepare(row, headers) for row, headers in requests]
-        rows = [row for one in prepared if isinstance(one, _Prepared) for row in one.rows]
+        prepared = [self._prepare(row, headers, deadline) for row, headers in requests]
+        rows = [row for one in prepared if isinstance(one, Prepared) for row in one.rows]
         outcomes = iter(self._run(rows, deadline))
-        return [
-            self._finish(one, [next(outcomes) for _ in one.rows])
-            if isinstance(one, _Prepared)
-            else one
+        results = [
+            [next(outcomes) for _ in one.rows] if isinstance(one, Prepared) else []
             for one in prepared
         ]
+        return self._finish_all(prepared, results, deadline)
 
     def describe(self) -> Response:
         """What the management API tells of the model."""
@@ -109,18 +86,12 @@ class Service:
         return Response(200, JSON, body)
 
     def _prepare(
-        self, row: Mapping[str, object], headers: Mapping[str, object]
-    ) -> _Prepared | Response:
+        self, row: Mapping[str, object], headers: Mapping[str, object], deadline: float
+    ) -> Prepared | Response:
         try:
             if is_describe(row, headers):
                 return self.describe()
-            incoming = read_request(row, headers, self._settings.limits)
-            if incoming.accept and len(incoming.instances) > 1:
-                raise InvalidOption(
-                    "several instances cannot be answered with one picture; accept "
-                    "application/json, or send one instance"
-                )
-            return _Prepared(incoming, self._read_rows(incoming))
+            return self._intake.read(row, headers, deadline)
         except GradcamError as error:
             return refusal(error)
         except RecursionError:  # JSON just shallow enough to be parsed, but not to be quoted
@@ -129,50 +100,7 @@ class Service:
             logger.exception("a request could not be read")
             return refusal(EngineFault("the request could not be read; the server's log says why"))
 
-    def _read_rows(self, incoming: Incoming) -> tuple[_Row, ...]:
-        left = Allowance(self._settings.limits)
-        rows = []
-        for number, instance in enumerate(incoming.instances):
-            try:
-                row = self._read_row(instance, incoming, left)
-                rows.append(replace(row, turn=number))
-            except GradcamError as error:
-                if not incoming.wrapped:
-                    raise
-                raise type(error)(f"instances[{number}]: {error.message}") from error
-        return tuple(rows)
-
-    def _read_row(self, instance: Instance, incoming: Incoming, left: Allowance) -> _Row:
-        options = parse_options(instance.options, self._vocabulary)
-        if incoming.accept:
-            options = replace(options, overlay=incoming.accept)
-        if incoming.explain and options.layer is None:
-            raise UnusableLayer(self._vocabulary.layers.why_no_default)
-        picture = decode_picture(instance.picture, self._settings.limits.max_bytes, left.pixels)
-        left.decode(picture.width, picture.height)
-        view = plan_view(part_of(picture.frame, options.crop), self._settings.preprocessing)
-        drawn = incoming.explain and options.overlay != "none"
-        if incoming.explain:
-            layer = self._vocabulary.layers.choose(options.layer)
-            kinds = drawn + (options.heatmap == "png" and not incoming.accept)
-            size = render.fit(picture.width, picture.height, options.max_side)
-            maps = count_maps(options.target, len(self._vocabulary.classes))
-            left.draw(size, maps * kinds)
-            if options.heatmap == "grid" and not incoming.accept:
-                left.write(maps * layer.height * layer.width)
-        return _Row(
-            Subject(
-                picture.width,
-                picture.height,
-                view,
-                render.shrink(picture.image, options.max_side) if drawn else None,
-                options,
-            ),
-            show(picture.image, view, self._settings.preprocessing.interpolation),
-            Ask(options.target, options.method, options.layer) if incoming.explain else None,
-        )
-
-    def _run(self, rows: Sequence[_Row], deadline: float) -> list[Outcome | GradcamError]:
+    def _run(self, rows: Sequence[Row], deadline: float) -> list[Outcome | GradcamError]:
         """Computes all rows in chunks, every request's first picture before any second.
 
         When time is up only first pictures are computed still, so that a request of many pictures
@@ -190,7 +118,7 @@ class Service:
             outcomes |= dict(zip(kept, computed, strict=True))
         return [outcomes[number] for number in range(len(rows))]
 
-    def _run_chunk(self, rows: Sequence[_Row], deadline: float) -> list[Outcome | GradcamError]:
+    def _run_chunk(self, rows: Sequence[Row], deadline: float) -> list[Outcome | GradcamError]:
         """Halves a chunk that fails until the rows that make it fail stand alone."""
         if not rows:
             return []
@@ -211,7 +139,25 @@ class Service:
         halves = (rows[:middle], rows[middle:])
         return [outcome for half in halves for outcome in self._run_chunk(half, deadline)]
 
-    def _finish(self, prepared: _Prepared, results: Sequence[Outcome | GradcamError]) -> Response:
+    def _finish_all(
+        self,
+        prepared: Sequence[Prepared | Response],
+        results: Sequence[Sequence[Outcome | GradcamError]],
+        deadline: float,
+    ) -> list[Response]:
+        """Writes the answers, those that draw least first, so that time runs out for the others."""
+        responses = {n: one for n, one in enumerate(prepared) if isinstance(one, Response)}
+        drawing = [
+            (one.drawn, n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)
+        ]
+        for drawn, number, one in sorted(drawing, key=lambda entry: entry[:2]):
+            late = drawn > _QUICKLY_DRAWN and time.monotonic() > deadline
+            responses[number] = (
+                refusal(out_of_time()) if late else self._finish(one, results[number])
+            )
+        return [responses[number] for number in range(len(prepared))]
+
+    def _finish(self, prepared: Prepared, results: Sequence[Outcome | GradcamError]) -> Response:
         incoming, subjects = prepared.incoming, [row.subject for row in prepared.rows]
         try:
             outcomes = [_checked(result) for result in results]

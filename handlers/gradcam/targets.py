@@ -55,6 +55,11 @@ def resolve_targets(targets: Sequence[Target], logits: Tensor) -> tuple[int, ...
     return tuple(indices)
 
 
+def count_maps(targets: Sequence[Target], classes: int) -> int:
+    """How many maps targets may mean for one picture."""
+    return sum(min(target.count, classes) if isinstance(target, Top) else 1 for target in targets)
+
+
 def parse_targets(value: object, classes: ClassList, max_targets: int) -> tuple[Target, ...]:
     """Reads the ``target`` option.
 
@@ -72,12 +77,9 @@ def parse_targets(value: object, classes: ClassList, max_targets: int) -> tuple[
     targets = tuple(dict.fromkeys(_parse_item(item, classes) for item in items))
     if not targets:
         raise InvalidOption(f"target is empty; give {_ALLOWED}")
-    expanded = sum(
-        min(target.count, len(classes)) if isinstance(target, Top) else 1 for target in targets
-    )
-    if expanded > max_targets:
+    if (maps := count_maps(targets, len(classes))) > max_targets:
         raise InvalidOption(
-            f"target asks for {expanded} maps; at most {max_targets} are answered per picture"
+            f"target asks for {maps} maps; at most {max_targets} are answered per picture"
         )
     return targets
 

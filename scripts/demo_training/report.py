@@ -211,12 +211,15 @@ def _photo_section(photos: list[Photo]) -> str:
         if wrong
         else "None is wrong."
     )
+    apart = " and ".join(p.name.replace("_", " ") for p in photos if p.near)
+    near = f"Close to a class, not of it, and so not counted: {apart}. " if apart else ""
     return f"""## On photographs
 
 **{len(counted) - len(wrong)} of {len(counted)}** ordinary photographs (ImageNet pictures of the
-ten classes) are right. {verdict} They were not trained on, and they are far too few to give a rate:
-they only show whether the model is of use beyond thumbnails. The serving size was fixed before the
-training, for a finer map than 32 × 32 pixels allow; nothing was chosen by these pictures.
+ten classes) are right. {verdict} {near}They were not trained on, and they are far too few to
+give a rate: they only show whether the model is of use beyond thumbnails. The serving size was
+fixed before the training, for a finer map than 32 × 32 pixels allow; nothing was chosen by these
+pictures.
 
 | Photograph | Shows | Predicted | Probability | Right |
 | --- | --- | --- | --- | --- |

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packaging_options import ROOT
+from repository import ROOT
 
 _FOLDER = ROOT / ".venv-kserve"
 _REQUIREMENTS = ROOT / "requirements" / "kserve.txt"

@@ -15,7 +15,7 @@ from typing import Any
 
 from live.client import Client
 from local_ports import HOST, Ports
-from packaging_options import ROOT
+from repository import ROOT
 
 SERVE = ROOT / "scripts" / "serve.py"
 _MARK = "GRADCAM_TEST_RUN"  # inherited by every process of a run, and so found again

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from live.grpc_stubs import GrpcClient
-from packaging_options import ROOT
 from pictures import cat, encode, pixels_of
+from repository import ROOT
 from torchserve_process import TorchServe
 
 pytestmark = pytest.mark.live

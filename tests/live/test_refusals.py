@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from live.client import Client
 from live.conftest import worker_pid
 from pictures import cat, cat_jpeg, cat_png, encode
 from sending import Answer, b64
+from slow_files import SLOW_FILES
 from torchserve_process import TorchServe
 
 pytestmark = pytest.mark.live
@@ -119,6 +121,16 @@ def _check(answer: Answer, status: int, kind: str, part: str) -> None:
 def test_a_bad_body(client: Client, path: str, name: str) -> None:
     body, status, kind, part = BODIES[name]
     _check(client.put(path, body), status, kind, part)
+
+
+@pytest.mark.parametrize("name", SLOW_FILES)
+def test_a_file_made_to_be_slow_beside_others(client: Client, name: str) -> None:
+    make, part = SLOW_FILES[name]
+    with ThreadPoolExecutor(4) as pool:
+        slow = pool.submit(client.put, EXPLAIN, make())
+        others = [pool.submit(client.put, EXPLAIN, cat_png()) for _ in range(3)]
+    assert [other.result().status for other in others] == [200, 200, 200]
+    _check(slow.result(), 400, "BrokenPicture", part)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
