@@ -130,7 +130,7 @@ def main() -> int:
 def walk(arguments: argparse.Namespace) -> None:
     """Asks every network about the whole photograph and about the crop."""
     picture = decode_picture(arguments.photograph.read_bytes(), 50_000_000, 100_000_000)
-    parts = {"whole": picture.frame}
+    parts = {"whole photograph": picture.frame}
     if arguments.crop:
         parts["crop"] = part_of(picture.frame, read_crop(arguments.crop))
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -141,10 +141,10 @@ def walk(arguments: argparse.Namespace) -> None:
             outcome, view = ask(model, picture, part)
             (raw,) = outcome.maps
             height, width = raw.values.shape
-            print(f"{architecture}, {name} photograph: layer {raw.layer}, map {height}×{width}")
+            print(f"{architecture}, {name}: layer {raw.layer}, map {height}×{width}")
             for entry in top_three(model, outcome):
                 print(f"  {entry}")
-            for path in draw(picture, view, outcome, arguments.out / f"{architecture}-{name}"):
+            for path in draw(picture, view, outcome, arguments.out / f"{architecture}-{name.split()[0]}"):
                 print(f"  saved {path}")
 
 

@@ -102,26 +102,31 @@ def test_a_region_scales_with_the_picture() -> None:
 
 @always
 @given(boxes, preprocessings, fractions, fractions)
-def test_a_point_of_the_input_lies_where_the_resizing_and_the_crop_put_it(
+def test_a_point_of_the_input_goes_to_the_picture_and_back(
     part: Box, preprocessing: Preprocessing, across: float, down: float
 ) -> None:
     view = plan_view(part, preprocessing)
     x, y = across * view.window.width, down * view.window.height
 
     there = view.to_picture(x, y)
+    back = view.to_input(*there)
 
-    # forwards: out of the part, resized, and seen from the window's corner
-    resized = (
-        (there[0] - part.left) * view.resized[0] / part.width,
-        (there[1] - part.top) * view.resized[1] / part.height,
-    )
-    assert (resized[0] - view.window.left, resized[1] - view.window.top) == pytest.approx(
-        (x, y), abs=1e-6, rel=1e-9
-    )
+    assert back == pytest.approx((x, y), abs=1e-6, rel=1e-9)
     region = view.region
     assert there == pytest.approx(
         (region.left + across * region.width, region.top + down * region.height), abs=1e-6
     )
+
+
+@always
+@given(boxes, preprocessings, fractions, fractions)
+def test_a_point_of_the_picture_goes_to_the_input_and_back(
+    part: Box, preprocessing: Preprocessing, across: float, down: float
+) -> None:
+    view = plan_view(part, preprocessing)
+    x, y = part.left + across * part.width, part.top + down * part.height
+
+    assert view.to_picture(*view.to_input(x, y)) == pytest.approx((x, y), abs=1e-6)
 
 
 @always

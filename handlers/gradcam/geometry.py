@@ -72,6 +72,13 @@ class View:
             self.part.top + (self.window.top + y) * self.part.height / self.resized[1],
         )
 
+    def to_input(self, x: float, y: float) -> tuple[float, float]:
+        """Takes a point of the upright picture to the input."""
+        return (
+            (x - self.part.left) * self.resized[0] / self.part.width - self.window.left,
+            (y - self.part.top) * self.resized[1] / self.part.height - self.window.top,
+        )
+
 
 def part_of(frame: Box, crop: Box | None) -> Box:
     """The part of a picture that a crop takes; without one, all of it.
