@@ -144,7 +144,9 @@ def walk(arguments: argparse.Namespace) -> None:
             print(f"{architecture}, {name}: layer {raw.layer}, map {height}×{width}")
             for entry in top_three(model, outcome):
                 print(f"  {entry}")
-            for path in draw(picture, view, outcome, arguments.out / f"{architecture}-{name.split()[0]}"):
+            for path in draw(
+                picture, view, outcome, arguments.out / f"{architecture}-{name.split()[0]}"
+            ):
                 print(f"  saved {path}")
 
 
