@@ -34,12 +34,10 @@ EXAMPLE = """example:
 SERVING = data.Preprocessing()
 BATCH = 256
 KERNEL_RATE, OTHER_RATE = 0.04, 0.1
-GENTLY = 0.2  # of these rates, when going on from given weights
 SMALLER = ((0.3, 24), (0.84, 32))  # up to this progress, this many pixels a side
-WIDE_SHARE, WIDE_AS_SERVED = (
-    0.3,
-    0.1,
-)  # pictures scaled far beyond the usual; fewer in the last part
+WIDE_SHARE, WIDE_AS_SERVED = 0.3, 0.1  # pictures scaled far beyond the usual; fewer at the end
+# When going on from given weights: a share of the rates, mostly as served, at last nothing unusual.
+GENTLY, SMALLER_AGAIN, WIDE_AGAIN = 0.4, ((0.55, 32),), 0.1
 WATCHED = 2000  # test pictures looked at after each epoch, to show progress only
 
 
@@ -61,8 +59,12 @@ def arguments() -> argparse.Namespace:
         "--start",
         type=Path,
         metavar="WEIGHTS",
-        help="go on from these, gently, at the serving size",
+        help="go on from these, gently",
     )
+    parser.add_argument(
+        "--strength", type=float, default=1.0, metavar="0..1", help="of the variation of pictures"
+    )
+    parser.add_argument("--rate", type=float, help=f"share of the rates (with --start: {GENTLY})")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -82,6 +84,8 @@ def command(args: argparse.Namespace) -> str:
             words += [f"--{name}", path.name]
     length = ["--minutes", f"{args.minutes:g}"] if args.minutes else ["--epochs", str(args.epochs)]
     words += [*length, "--seed", str(args.seed)]
+    words += ["--rate", f"{args.rate:g}"] if args.rate else []
+    words += ["--strength", f"{args.strength:g}"] * (args.strength != 1)
     words += ["--threads", str(args.threads)] + ["--compile"] * args.compile
     return shlex.join(words)
 
@@ -91,9 +95,16 @@ def slope(progress: float) -> float:
     return min(progress / 0.03, (1 - progress) / 0.97)
 
 
-def input_size(progress: float) -> int:
+def input_size(progress: float, smaller: Sequence[tuple[float, int]]) -> int:
     """Small and cheap first; the last part as served."""
-    return next((size for end, size in SMALLER if progress < end), SERVING.crop_size)
+    return next((size for end, size in smaller if progress < end), SERVING.crop_size)
+
+
+def wide_share(progress: float, size: int, *, again: bool) -> float:
+    """How many pictures are scaled far beyond the usual."""
+    if again:
+        return WIDE_AGAIN * (1 - progress)
+    return WIDE_AS_SERVED if size == SERVING.crop_size else WIDE_SHARE
 
 
 def follow(averages: Sequence[Tensor], currents: Sequence[Tensor], _: Tensor | int) -> None:
@@ -145,7 +156,7 @@ def train(args: argparse.Namespace, train: data.Split, test: data.Split) -> None
     if args.start:
         network.load_state_dict(load_file(args.start))
     before = history_of(args.start) if args.start else {}
-    gentle = GENTLY if args.start else 1.0
+    gentle = args.rate or (GENTLY if args.start else 1.0)
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     forward = torch.compile(network, dynamic=False) if args.compile else network
     kernels = [p for p in network.parameters() if p.ndim == 4]
@@ -169,9 +180,9 @@ def train(args: argparse.Namespace, train: data.Split, test: data.Split) -> None
                 break
             for group in descent.param_groups:
                 group["lr"] = OTHER_RATE * gentle * slope(progress)
-            size = SERVING.crop_size if args.start else input_size(progress)
-            wide_share = WIDE_AS_SERVED if size == SERVING.crop_size else WIDE_SHARE
-            inputs = SERVING.normalise(augment(train.pictures[chosen], size, wide_share))
+            size = input_size(progress, SMALLER_AGAIN if args.start else SMALLER)
+            wide = wide_share(progress, size, again=bool(args.start))
+            inputs = SERVING.normalise(augment(train.pictures[chosen], size, wide, args.strength))
             loss = functional.cross_entropy(
                 forward(inputs), train.labels[chosen], label_smoothing=0.1
             )

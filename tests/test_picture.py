@@ -195,6 +195,12 @@ def test_12_bit_grey_fills_its_own_range() -> None:
     assert decoded[:, :, 0].tolist() == [[0, 128], [255, 64]]
 
 
+def test_16_bit_grey_whose_zero_is_white_is_turned_over() -> None:
+    values = np.array([[0, 257 * 55], [65535, 257 * 200]], np.uint16)
+    data = encode(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
+    assert np.asarray(decode(data))[:, :, 0].tolist() == [[255, 200], [0, 55]]
+
+
 def test_a_number_that_signals_makes_no_noise() -> None:
     values = np.array([[0x7F800001, 0x3F800000]], np.uint32).view(np.float32)
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 import io
 import time
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from archive_dir import Served
 from gradcam import engine, intake, service
 from gradcam.errors import BrokenPicture
 from gradcam.geometry import Region
-from gradcam.picture import decode_picture
+from gradcam.picture import Picture, decode_picture
 from gradcam.picture_guard import check_strips
 from gradcam.render import spread
 from pictures import cat, cat_png, encode, small_cat
@@ -82,10 +83,10 @@ class Clock:
         return self.now
 
 
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every look at the clock finds a second gone."""
+def hurry(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+    """Every look at the clock from these modules finds a second gone."""
     clock = Clock()
-    for module in (service, engine, intake):
+    for module in modules:
         monkeypatch.setattr(module, "time", clock)
 
 
@@ -98,7 +99,7 @@ def test_when_time_is_up_those_who_ask_for_much_are_refused(
     hurried = served.limited(max_seconds=1, max_rows=3)
     unhurried = hurried.batch(plain, several, instances, plain)
     assert [answer.status for answer in unhurried] == [200, 200, 200, 200]
-    hurry(monkeypatch)
+    hurry(monkeypatch, service, engine)
     answers = hurried.batch(plain, several, instances, plain)
     assert [answer.status for answer in answers] == [200, 413, 413, 200]
     assert "ask for fewer targets or a lower max_side, send fewer instances" in answers[1].refused(
@@ -110,17 +111,39 @@ def test_when_time_is_up_those_who_ask_for_much_are_refused(
     assert first["heatmap"]["max"] == pytest.approx(before["heatmap"]["max"], rel=1e-4)
 
 
-def test_when_time_is_up_only_small_overlays_are_drawn(
+def test_when_time_is_up_no_further_picture_of_a_request_is_decoded(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    large = encode(cat().resize((2200, 1100)), "JPEG")
-    drawn_large = sending.raw(large, X_Explain_Overlay="jpeg", X_Explain_Max_Side="0")
-    drawn_small = sending.raw(large, X_Explain_Overlay="jpeg")
+    decoded = []
+
+    def count(data: bytes, max_bytes: int, max_pixels: int) -> Picture:
+        decoded.append(len(data))
+        return decode_picture(data, max_bytes, max_pixels)
+
+    monkeypatch.setattr(intake, "decode_picture", count)
     hurried = served.limited(max_seconds=1)
-    batch = [drawn_large, sending.raw(large), drawn_small, sending.raw(b"hello")]
-    assert [answer.status for answer in hurried.batch(*batch)] == [200, 200, 200, 415]
-    hurry(monkeypatch)
-    answers = hurried.batch(*batch)
-    assert [answer.status for answer in answers] == [413, 200, 200, 415]
+    hurry(monkeypatch, service, intake)
+    instances = sending.kserve(*[{"b64": sending.b64(cat_png())}] * 4)
+    answers = hurried.batch(instances, sending.raw(cat_png()))
+    assert [answer.status for answer in answers] == [413, 200]
+    assert len(decoded) == 3  # two of the four, then time was up, and the other request's first
+
+
+def test_when_time_is_up_only_small_pictures_are_drawn_and_the_smallest_first(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge, large = (encode(cat().resize((side, side)), "JPEG") for side in (2600, 2400))
+    own_size = {"X_Explain_Overlay": "jpeg", "X_Explain_Max_Side": "0"}
+    batch = [
+        sending.raw(huge, **own_size),
+        sending.raw(large, **own_size),
+        sending.raw(large, X_Explain_Overlay="jpeg"),
+        sending.raw(huge),
+        sending.raw(b"hello"),
+    ]
+    assert [answer.status for answer in served.batch(*batch)] == [200, 200, 200, 200, 415]
+    hurry(monkeypatch, service)
+    answers = served.limited(max_seconds=1).batch(*batch)
+    assert [answer.status for answer in answers] == [413, 200, 200, 200, 415]
     assert "lower max_side" in answers[0].refused(413)
     assert answers[2].document()["explanations"][0]["overlay"]["data"]

@@ -5,7 +5,7 @@ Errors are raised where the knowledge is and caught once per request, in ``servi
     bytes and headers --MalformedRequest (400), TooLarge (413)--> picture and options
     picture bytes     --BrokenPicture (400), TooLarge (413), UnsupportedPicture (415)--> picture
     options           --InvalidOption (422), UnusableLayer (422)--> a question
-    a question        --EngineFault (500)--> logits and maps
+    a question        --EngineFault (500), TooLarge (413)--> logits and maps
     the answer        --TooLarge (413)--> bytes
 
 ``SettingsError`` is different: it stops the worker from loading a model that is set up wrongly.

@@ -23,7 +23,7 @@ _MAGIC = {
 }
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
-_DEPTH_OF_TIFF = 258  # bits per sample
+_DEPTH_OF_TIFF, _MEANING_OF_TIFF = 258, 262  # bits per sample; 0 where 0 is white
 _PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
 
@@ -85,7 +85,8 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
             if isinstance(image, TiffImageFile):
                 check_strips(max(len(image.tag_v2.get(tag, ())) for tag in _PARTS_OF_TIFF))
             image.load()
-            return Picture(_to_rgb(_upright(image), _depth(image)))
+            picture = _to_rgb(_upright(image), _depth(image))
+            return Picture(ImageOps.invert(picture) if _is_negative(image) else picture)
     except (TooLarge, BrokenPicture):
         raise
     except Image.DecompressionBombError:
@@ -136,9 +137,18 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _depth(image: Image.Image) -> int:
-    """The bits that a 16-bit grey picture uses of its 16."""
+    """The file's bits per sample, for the modes of 16-bit grey."""
     return (
         int(image.tag_v2.get(_DEPTH_OF_TIFF, (16,))[0]) if isinstance(image, TiffImageFile) else 16
+    )
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether 0 is white; Pillow turns such pictures over itself, except those of 16 bits."""
+    return (
+        isinstance(image, TiffImageFile)
+        and image.mode.startswith("I;16")
+        and image.tag_v2.get(_MEANING_OF_TIFF) == 0
     )
 
 
@@ -155,7 +165,7 @@ def _to_rgb(image: Image.Image, depth: int) -> Image.Image:
 
 
 def _from_deep_grey(image: Image.Image, depth: int) -> Image.Image:
-    """Scales 16-bit and 32-bit grey to 8 bits, by the depth that the values show."""
+    """Scales 16-bit and 32-bit grey to 8 bits, by the file's depth or what the values show."""
     with np.errstate(invalid="ignore"):  # such as a signalling NaN
         values = np.asarray(image).astype(np.float64)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0.0)

@@ -26,7 +26,7 @@ from gradcam.wire import is_describe
 
 logger = logging.getLogger(__name__)
 
-_QUICKLY_DRAWN = 2_000_000  # pixels, that even a late answer may have
+_QUICKLY_DRAWN = 2 * 1600**2  # pixels that a late answer may have: two of default size
 
 Request = tuple[Mapping[str, object], Mapping[str, object]]
 """A row and its headers, as TorchServe has them."""
@@ -56,7 +56,7 @@ class Service:
     def answer(self, requests: Sequence[Request]) -> list[Response]:
         """Answers a batch with one forward pass (in chunks), one response for each request.
 
-        When time is up, what costs a client much is refused, and what costs little still done.
+        When time is up, requests that ask for much are refused, and those for little still done.
         """
         deadline = time.monotonic() + self._settings.limits.max_seconds
         prepared = [self._prepare(row, headers, deadline) for row, headers in requests]
@@ -66,7 +66,7 @@ class Service:
             [next(outcomes) for _ in one.rows] if isinstance(one, Prepared) else []
             for one in prepared
         ]
-        return self._finish_all(prepared, results, deadline)
+        return self._finish_all(prepared, results)
 
     def describe(self) -> Response:
         """What the management API tells of the model."""
@@ -143,15 +143,19 @@ class Service:
         self,
         prepared: Sequence[Prepared | Response],
         results: Sequence[Sequence[Outcome | GradcamError]],
-        deadline: float,
     ) -> list[Response]:
-        """Writes the answers, those that draw least first, so that time runs out for the others."""
+        """Writes the answers, those that draw least first, so that time runs out for the others.
+
+        Drawing has as much time as all before it, so that what took long there costs nobody here.
+        """
+        deadline = time.monotonic() + self._settings.limits.max_seconds
         responses = {n: one for n, one in enumerate(prepared) if isinstance(one, Response)}
         drawing = [
             (one.drawn, n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)
         ]
         for drawn, number, one in sorted(drawing, key=lambda entry: entry[:2]):
-            late = drawn > _QUICKLY_DRAWN and time.monotonic() > deadline
+            sound = not any(isinstance(result, GradcamError) for result in results[number])
+            late = sound and drawn > _QUICKLY_DRAWN and time.monotonic() > deadline
             responses[number] = (
                 refusal(out_of_time()) if late else self._finish(one, results[number])
             )

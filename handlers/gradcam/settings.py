@@ -46,7 +46,8 @@ class Limits:
         max_targets: Maps per picture.
         max_rows: Pictures in one forward pass.
         max_seconds: Into a batch: after that, only the first map of a request's first picture is
-            computed still, and requests for more are refused. Well below TorchServe's
+            computed still, and requests for more are refused. As long again into drawing: after
+            that, answers with large pictures are refused. Both together well below TorchServe's
             ``responseTimeout``, beyond which the worker is killed together with its batch.
         max_drawn_pixels: Pixels of all pictures in one answer together, overlays and grey maps.
         max_answer_bytes: Bytes of one answer. TorchServe kills the worker beyond its own limit of

@@ -35,11 +35,14 @@ ZOOMS = {
 }
 
 
-def augment(pictures: Tensor, size: int, wide_share: float) -> Tensor:
-    """Varies uint8 (N, 3, 32, 32); gives float 0..255 (N, 3, size, size)."""
-    batch = _move(pictures.float(), size, wide_share)
-    batch = _sharpness(batch)
-    return _colour(batch).clamp_(0, 255)
+def augment(pictures: Tensor, size: int, wide_share: float, strength: float = 1.0) -> Tensor:
+    """Varies uint8 (N, 3, 32, 32); gives float 0..255 (N, 3, size, size).
+
+    With ``strength`` below 1 pictures are varied less, and at 0 only mirrored and scaled.
+    """
+    batch = _move(pictures.float(), size, wide_share, strength)
+    batch = _sharpness(batch, strength)
+    return _colour(batch, strength).clamp_(0, 255)
 
 
 def _uniform(n: int, low: float | Tensor, high: float | Tensor) -> Tensor:
@@ -50,20 +53,23 @@ def _chance(n: int, share: float) -> Tensor:
     return torch.rand(n) < share
 
 
-def _move(batch: Tensor, size: int, wide_share: float) -> Tensor:
+def _move(batch: Tensor, size: int, wide_share: float, strength: float) -> Tensor:
     """Scale, stretch, turn, shift and mirror, in one resampling."""
     n, zoom = len(batch), ZOOMS[size]
     wide = _chance(n, wide_share)
-    usual_log = _uniform(n, math.log(zoom.usual[0]), math.log(zoom.usual[1]))
+    low, high = math.log(zoom.usual[0]), math.log(zoom.usual[1])
+    whole = math.log(size / SOURCE)  # at this one the whole picture fills the frame
+    usual_log = whole + strength * (_uniform(n, low, high) - whole)
     wide_log = _uniform(n, math.log(zoom.wide[0]), math.log(zoom.wide[1]))
     scale = torch.where(wide, wide_log, usual_log).exp()
-    stretch = _uniform(n, -0.1, 0.1) * torch.where(wide, 2.0, 1.0)
+    stretch = strength * _uniform(n, -0.1, 0.1) * torch.where(wide, 2.0, 1.0)
     # Half the window's side, in source half-sides: 1 shows the whole picture.
     half_x = size / SOURCE / scale * stretch.exp()
     half_y = size / SOURCE / scale * (-stretch).exp()
-    turn = torch.randn(n) * 0.07
+    turn = strength * torch.randn(n) * 0.07
     # Anywhere the picture fills the window, or the window holds the picture; and a little beyond.
-    reach_x, reach_y = (half_x - 1).abs() + 0.08, (half_y - 1).abs() + 0.08
+    slack = 0.08 * strength
+    reach_x, reach_y = (half_x - 1).abs() + slack, (half_y - 1).abs() + slack
     mirror = torch.where(_chance(n, 0.5), -1.0, 1.0)
     theta = torch.stack(
         [
@@ -85,25 +91,25 @@ def _move(batch: Tensor, size: int, wide_share: float) -> Tensor:
     return torch.where(outside[:, None], around, moved)
 
 
-def _sharpness(batch: Tensor) -> Tensor:
+def _sharpness(batch: Tensor, strength: float) -> Tensor:
     """Blur (below 0) or sharpen (above 0) half of the pictures."""
     n = len(batch)
-    amount = _uniform(n, -0.9, 1.2) * _chance(n, 0.5)
+    amount = _uniform(n, -0.9, 1.2) * _chance(n, 0.5 * strength)
     blurred = functional.avg_pool2d(
         functional.pad(batch, (1, 1, 1, 1), mode="reflect"), 3, stride=1
     )
     return batch + amount.view(n, 1, 1, 1) * (batch - blurred)
 
 
-def _colour(batch: Tensor) -> Tensor:
+def _colour(batch: Tensor, strength: float) -> Tensor:
     """Brightness, contrast and saturation, mildly; one picture in twenty loses its colour."""
     n = len(batch)
 
     def factor(spread: float) -> Tensor:
-        return _uniform(n, 1 - spread, 1 + spread).view(n, 1, 1, 1)
+        return 1 + strength * _uniform(n, -spread, spread).view(n, 1, 1, 1)
 
     grey = batch.mean(1, keepdim=True)
-    saturation = torch.where(_chance(n, 0.05).view(n, 1, 1, 1), 0.0, factor(0.3))
+    saturation = torch.where(_chance(n, 0.05 * strength).view(n, 1, 1, 1), 0.0, factor(0.3))
     batch = grey + saturation * (batch - grey)
     centre = grey.mean((2, 3), keepdim=True)
     return centre * factor(0.2) + factor(0.25) * (batch - centre)

@@ -107,7 +107,7 @@ def write(
         print(f"{verdict}  {photo.name}: {photo.predicted} {photo.probability:.3f}")
     sections = [
         _introduction(network, preprocessing),
-        _test_section(counts),
+        _test_section(counts, len(history["command"].splitlines())),
         _photo_section(seen),
         _LIMITS,
         _making(history),
@@ -162,7 +162,7 @@ their owners'.
 """
 
 
-def _test_section(counts: Tensor) -> str:
+def _test_section(counts: Tensor, runs: int) -> str:
     total = int(counts.sum())
     right = int(counts.trace())
     accuracy = right / total
@@ -179,11 +179,17 @@ def _test_section(counts: Tensor) -> str:
             f"| {CLASS_NAMES[most]} ({int(wrong[most])}) |"
         )
     table = "\n".join(rows)
+    seen = "2,000 of these pictures were watched for its progress." + (
+        f" It was made in {runs} runs, the later ones because the accuracy before them was thought "
+        "too low, so that these pictures had a say in when to stop."
+        if runs > 1
+        else ""
+    )
     return f"""## On the CIFAR-10 test pictures
 
 **{accuracy:.2%}** of the {total:,} test pictures are right ({right:,}; ± {error:.2%} at 95 %),
 measured through the preprocessing above, as served. The weights are those at the end of the
-training, not picked from several; 2,000 of these pictures were watched for its progress.
+training, not picked from several. {seen}
 
 | Class | Found (recall) | Right when said (precision) | Most often taken for |
 | --- | --- | --- | --- |
