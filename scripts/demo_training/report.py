@@ -179,17 +179,18 @@ def _test_section(counts: Tensor, runs: int) -> str:
             f"| {CLASS_NAMES[most]} ({int(wrong[most])}) |"
         )
     table = "\n".join(rows)
-    seen = "2,000 of these pictures were watched for its progress." + (
-        f" It was made in {runs} runs, the later ones because the accuracy before them was thought "
-        "too low, so that these pictures had a say in when to stop."
+    seen = (
+        f"The weights are those at the end of the last of {runs} runs. Each went on from the one "
+        "before because the accuracy was thought too low, and runs that ended lower were dropped, "
+        "so that these pictures had a say in when to stop."
         if runs > 1
-        else ""
+        else "The weights are those at the end of the training, not picked from several."
     )
     return f"""## On the CIFAR-10 test pictures
 
 **{accuracy:.2%}** of the {total:,} test pictures are right ({right:,}; ± {error:.2%} at 95 %),
-measured through the preprocessing above, as served. The weights are those at the end of the
-training, not picked from several. {seen}
+measured through the preprocessing above, as served. {seen} 2,000 of these pictures were watched
+for its progress.
 
 | Class | Found (recall) | Right when said (precision) | Most often taken for |
 | --- | --- | --- | --- |
