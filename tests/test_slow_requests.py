@@ -133,10 +133,9 @@ def test_when_time_is_up_only_small_pictures_are_drawn_and_the_smallest_first(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge, large = (encode(cat().resize((side, side)), "JPEG") for side in (2600, 2400))
-    own_size = {"X_Explain_Overlay": "jpeg", "X_Explain_Max_Side": "0"}
     batch = [
-        sending.raw(huge, **own_size),
-        sending.raw(large, **own_size),
+        sending.raw(huge, X_Explain_Overlay="jpeg", X_Explain_Max_Side="0"),
+        sending.raw(large, X_Explain_Overlay="jpeg", X_Explain_Max_Side="0"),
         sending.raw(large, X_Explain_Overlay="jpeg"),
         sending.raw(huge),
         sending.raw(b"hello"),
