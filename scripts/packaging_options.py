@@ -139,27 +139,14 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     serving.add_argument(
         "--version", default=_DEFAULT.version, metavar="V", help="default: %(default)s"
     )
-    serving.add_argument(
-        "--batch-size",
-        type=_positive,
-        default=_DEFAULT.batch_size,
-        metavar="N",
-        help="default: %(default)s",
-    )
-    serving.add_argument(
-        "--max-batch-delay",
-        type=_positive,
-        default=_DEFAULT.max_batch_delay,
-        metavar="MS",
-        help="default: %(default)s",
-    )
-    serving.add_argument(
-        "--workers",
-        type=_positive,
-        default=_DEFAULT.workers,
-        metavar="N",
-        help="default: %(default)s",
-    )
+    for option, unit, default in (
+        ("--batch-size", "N", _DEFAULT.batch_size),
+        ("--max-batch-delay", "MS", _DEFAULT.max_batch_delay),
+        ("--workers", "N", _DEFAULT.workers),
+    ):
+        serving.add_argument(
+            option, type=_positive, default=default, metavar=unit, help="default: %(default)s"
+        )
     serving.add_argument(
         "--limit",
         dest="limits",

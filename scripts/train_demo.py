@@ -62,9 +62,14 @@ def arguments() -> argparse.Namespace:
         help="go on from these, gently",
     )
     parser.add_argument(
-        "--strength", type=float, default=1.0, metavar="0..1", help="of the variation of pictures"
+        "--strength", type=share, default=1.0, metavar="0..1", help="of the variation of pictures"
     )
-    parser.add_argument("--rate", type=float, help=f"share of the rates (with --start: {GENTLY})")
+    parser.add_argument(
+        "--rate",
+        type=share,
+        metavar="0..1",
+        help=f"share of the learning rates (default: 1, with --start {GENTLY})",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -76,6 +81,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def share(text: str) -> float:
+    """Reads a number from 0 to 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return number
+
+
 def command(args: argparse.Namespace) -> str:
     """The command line for the card: every path by its last name only."""
     words = ["python", "scripts/train_demo.py"]
@@ -84,7 +97,7 @@ def command(args: argparse.Namespace) -> str:
             words += [f"--{name}", path.name]
     length = ["--minutes", f"{args.minutes:g}"] if args.minutes else ["--epochs", str(args.epochs)]
     words += [*length, "--seed", str(args.seed)]
-    words += ["--rate", f"{args.rate:g}"] if args.rate else []
+    words += [] if args.rate is None else ["--rate", f"{args.rate:g}"]
     words += ["--strength", f"{args.strength:g}"] * (args.strength != 1)
     words += ["--threads", str(args.threads)] + ["--compile"] * args.compile
     return shlex.join(words)
@@ -156,7 +169,7 @@ def train(args: argparse.Namespace, train: data.Split, test: data.Split) -> None
     if args.start:
         network.load_state_dict(load_file(args.start))
     before = history_of(args.start) if args.start else {}
-    gentle = args.rate or (GENTLY if args.start else 1.0)
+    gentle = args.rate if args.rate is not None else GENTLY if args.start else 1.0
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     forward = torch.compile(network, dynamic=False) if args.compile else network
     kernels = [p for p in network.parameters() if p.ndim == 4]

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import skimage.data
 from PIL import Image
 
+from gradcam.picture import decode_picture
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -51,3 +53,10 @@ def far(image: Image.Image, other: Image.Image) -> float:
     assert image.size == other.size
     ours, theirs = (np.asarray(one.convert("RGB"), np.float64) for one in (image, other))
     return float(np.abs(ours - theirs).mean())
+
+
+def decode(data: bytes) -> Image.Image:
+    """As the handler does; the picture must come out in RGB."""
+    image = decode_picture(data, max_bytes=10_000_000, max_pixels=1_000_000).image
+    assert image.mode == "RGB"
+    return image

@@ -150,12 +150,11 @@ class Service:
         """
         deadline = time.monotonic() + self._settings.limits.max_seconds
         responses = {n: one for n, one in enumerate(prepared) if isinstance(one, Response)}
-        drawing = [
-            (one.drawn, n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)
-        ]
-        for drawn, number, one in sorted(drawing, key=lambda entry: entry[:2]):
-            sound = not any(isinstance(result, GradcamError) for result in results[number])
-            late = sound and drawn > _QUICKLY_DRAWN and time.monotonic() > deadline
+        sound = [(n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)]
+        for number, one in sorted(sound, key=lambda entry: entry[1].drawn):
+            failed = any(isinstance(result, GradcamError) for result in results[number])
+            large = one.drawn > _QUICKLY_DRAWN and not failed
+            late = large and time.monotonic() > deadline
             responses[number] = (
                 refusal(out_of_time()) if late else self._finish(one, results[number])
             )

@@ -38,7 +38,8 @@ ZOOMS = {
 def augment(pictures: Tensor, size: int, wide_share: float, strength: float = 1.0) -> Tensor:
     """Varies uint8 (N, 3, 32, 32); gives float 0..255 (N, 3, size, size).
 
-    With ``strength`` below 1 pictures are varied less, and at 0 only mirrored and scaled.
+    With ``strength`` below 1 pictures are varied less. At 0 they are only mirrored, and the wide
+    share of them scaled and shifted.
     """
     batch = _move(pictures.float(), size, wide_share, strength)
     batch = _sharpness(batch, strength)
