@@ -53,6 +53,33 @@ def tap(network: nn.Module, names: Iterable[str]) -> Iterator[list[Tapped]]:
             handle.remove()
 
 
+@contextmanager
+def transform(
+    network: nn.Module, name: str, call: int, change: Callable[[Tensor], Tensor]
+) -> Iterator[None]:
+    """Changes what one call of a module hands on, while the context is open.
+
+    Args:
+        network: Its hooks are as before when the context closes, also after an exception.
+        name: The module's dotted name.
+        call: Which of its calls in a forward pass, from 0.
+        change: Gets the first floating-point tensor of the module's output, and gives what takes
+            its place; it may have another number of rows.
+    """
+    calls = 0
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return _replace_first(output, change) if calls == call + 1 else output
+
+    handle = network.get_submodule(name).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def _keeper(name: str, calls: list[Tapped]) -> Callable[[nn.Module, Any, Any], Any]:
     def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         with torch.enable_grad():

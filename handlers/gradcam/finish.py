@@ -1,0 +1,139 @@
+"""From a batch's forward pass to one picture's answer: further passes, averages, fusion, scores."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from gradcam.errors import EngineFault, out_of_time
+from gradcam.explanation import Ask, RawMap
+from gradcam.forward import LayerMap, Passed, layers_of, run_forward
+from gradcam.further import answer_open, head_of
+from gradcam.fusion import average, fuse
+from gradcam.layers import LayerTable
+from gradcam.passes import Runner
+from gradcam.scoring import Scorer
+from gradcam.variants import mirrored, noisy
+
+_Found = Mapping[tuple[int, str], LayerMap]
+"""A picture's maps by number and layer."""
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Finishes the answers of one batch.
+
+    Attributes:
+        runner: Of the network.
+        table: Its layers.
+        probabilities: From logits to probabilities.
+    """
+
+    runner: Runner
+    table: LayerTable
+    probabilities: Callable[[Tensor], Tensor]
+
+    def maps(self, picture: Tensor, ask: Ask, passed: Passed, row: int) -> tuple[RawMap, ...]:
+        """The maps of one picture, one for each of its goals.
+
+        Args:
+            picture: ``[3, H, W]``.
+            ask: What is asked of it.
+            passed: The batch's forward pass.
+            row: The picture's place in that.
+
+        Raises:
+            TooLarge: Time was up.
+            EngineFault: A map is not finite.
+            UnusableLayer: The method does not go with the layer.
+        """
+        if row in passed.late:
+            raise out_of_time()
+        # of noisy copies the mean is the map, and the picture's own is none of them
+        found = {} if ask.smooth else self._found(picture, passed, row)
+        if ask.smooth or ask.flip:
+            found = self._averaged(picture, ask, passed, row, found)
+        maps = self._fused(ask, passed, row, found)
+        return self._scored(picture, ask, passed, row, maps) if ask.score else maps
+
+    def _found(self, picture: Tensor, passed: Passed, row: int) -> _Found:
+        """One row's maps, those that take further passes included."""
+        known = {q: found for q, found in passed.maps.items() if q.row == row}
+        pending = [q for q in passed.open if q.row == row]
+        known |= answer_open(self.runner, picture, passed, pending)
+        for q, found in known.items():
+            if not bool(found.values.isfinite().all()):
+                raise EngineFault(
+                    f"the gradient of class {q.goal.index} at layer {q.layer.name!r} is not "
+                    "finite, so there is no map; ask for another layer, and check the model's "
+                    "weights"
+                )
+        return {(q.number, q.layer.name): found for q, found in known.items()}
+
+    def _averaged(
+        self, picture: Tensor, ask: Ask, passed: Passed, row: int, own: _Found
+    ) -> _Found:
+        """The maps' means over noisy copies, mirrored ones, or both."""
+        targets = tuple(goal.target for goal in passed.goals[row])  # the picture's, not the copy's
+        plain = replace(ask, targets=targets, smooth=0, flip=False, score=False)
+        upright = noisy(picture, ask.smooth, ask.noise, ask.seed) if ask.smooth else picture[None]
+        several = {key: [found] for key, found in own.items()}
+        sets = [(upright, False)] * bool(ask.smooth) + [(mirrored(upright), True)] * ask.flip
+        for copies, turned in sets:
+            for chunk in copies.split(self.runner.rows):
+                self.runner.check_time()
+                again = self._pass(chunk, plain)
+                for number, copy in enumerate(chunk):
+                    for key, found in self._found(copy, again, number).items():
+                        values = mirrored(found.values) if turned else found.values
+                        several.setdefault(key, []).append(replace(found, values=values))
+        return {
+            key: LayerMap(
+                average([found.values for found in maps]), all(found.silent for found in maps)
+            )
+            for key, maps in several.items()
+        }
+
+    def _pass(self, batch: Tensor, ask: Ask) -> Passed:
+        network, readout = self.runner.network, self.runner.readout
+        asks = [ask] * len(batch)
+        return run_forward(network, self.table, readout, batch, asks, self.runner.deadline)
+
+    def _fused(self, ask: Ask, passed: Passed, row: int, found: _Found) -> tuple[RawMap, ...]:
+        """One map per goal, of one layer or of several as one."""
+        layers = layers_of(self.table, ask)
+        maps = []
+        for number, goal in enumerate(passed.goals[row]):
+            parts = [found[number, layer.name] for layer in layers]
+            values = [part.values for part in parts]
+            maps.append(
+                RawMap(
+                    index=goal.index,
+                    layers=tuple(layer.name for layer in layers),
+                    method=ask.method,
+                    values=values[0] if len(values) == 1 else fuse(values, ask.fuse),
+                    versus=goal.versus,
+                    silent=all(part.silent for part in parts),
+                    bypassed=any(layer.bypassed for layer in layers),
+                )
+            )
+        return tuple(maps)
+
+    def _scored(
+        self, picture: Tensor, ask: Ask, passed: Passed, row: int, maps: tuple[RawMap, ...]
+    ) -> tuple[RawMap, ...]:
+        layers = layers_of(self.table, ask)
+        # the map of several layers is at none of them
+        head = (
+            head_of(self.runner, passed, row, layers[0], ask.call) if len(layers) == 1 else None
+        )
+        scores = Scorer(self.runner, self.probabilities).score(
+            picture,
+            passed.logits[row],
+            [raw.values for raw in maps],
+            [raw.index for raw in maps],
+            head,
+        )
+        return tuple(
+            replace(raw, faithfulness=score) for raw, score in zip(maps, scores, strict=True)
+        )

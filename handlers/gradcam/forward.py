@@ -1,0 +1,277 @@
+"""One forward pass of a batch, and every map that its rows ask for.
+
+forward, tapped --> logits --> goals --> questions --derive--> gradients --method--> maps
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gradcam.applicability import why_not
+from gradcam.errors import EngineFault, UnusableLayer
+from gradcam.explanation import Ask
+from gradcam.gradients import derive
+from gradcam.layers import Layer, LayerTable
+from gradcam.methods import METHODS, Needs
+from gradcam.tap import Tapped, tap
+from gradcam.targets import Goal, objectives, resolve_targets
+
+_MOST_NUMBERS = 32_000_000
+"""How many numbers the gradients of one backward pass may have together."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One map to be made.
+
+    Attributes:
+        row: The picture's place in the batch.
+        number: The map's place among the picture's.
+        goal: The class, or the difference of two.
+        layer: Where.
+        call: Which call of the layer, as the request has it: from 0, or from the end below it.
+        method: How.
+    """
+
+    row: int
+    number: int
+    goal: Goal
+    layer: Layer
+    call: int
+    method: str
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """A question's answer.
+
+    Attributes:
+        values: ``[h, w]`` on the CPU, signed, float32 or float64.
+        silent: Whether the gradient at the layer is zero everywhere.
+    """
+
+    values: Tensor
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call of a layer in a forward pass.
+
+    Attributes:
+        call: Which of its calls, from 0.
+        output: In the layer's own shape, all rows of the batch, in the autograd graph.
+    """
+
+    call: int
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What one forward pass gave.
+
+    Attributes:
+        logits: ``[N, C]``, detached, on the serving device.
+        goals: What each row's targets mean.
+        sites: The tapped call for every layer and call that the rows name.
+        maps: The answer to every question that one forward pass can answer.
+        open: The questions that take further passes.
+        late: Rows that time was up for.
+    """
+
+    logits: Tensor
+    goals: tuple[tuple[Goal, ...], ...]
+    sites: Mapping[tuple[str, int], Site]
+    maps: Mapping[Question, LayerMap]
+    open: tuple[Question, ...]
+    late: frozenset[int]
+
+
+def run_forward(
+    network: nn.Module,
+    table: LayerTable,
+    readout: Callable[[object], Tensor],
+    batch: Tensor,
+    asks: Sequence[Ask | None],
+    deadline: float,
+) -> Passed:
+    """Runs a batch once, and makes every map that needs no further pass.
+
+    Args:
+        network: In evaluation mode.
+        table: Its layers.
+        readout: From its output to logits.
+        batch: ``[N, 3, H, W]``.
+        asks: One for each row.
+        deadline: On :func:`time.monotonic`'s clock; each row's first map is made in any case.
+
+    Raises:
+        UnusableLayer: A layer that is asked for cannot be used.
+    """
+    named = {layer.name for ask in asks if ask for layer in layers_of(table, ask)}
+    with torch.inference_mode(mode=False), torch.enable_grad(), tap(network, named) as calls:
+        # a tensor made in inference mode cannot take part in autograd
+        logits = readout(network(batch.clone() if batch.is_inference() else batch))
+        on_cpu = logits.detach().cpu()
+        goals = tuple(
+            resolve_targets(ask.targets, row) if ask else ()
+            for ask, row in zip(asks, on_cpu, strict=True)
+        )
+        questions = list(_questions(table, asks, goals))
+        # checkpointing calls modules again during the backward pass, so what was called is now
+        sites = _find_sites(table, tuple(calls), questions, len(batch))
+        maps, late = _answer(logits, sites, questions, table, deadline)
+    pending = tuple(q for q in questions if METHODS[q.method].compute is None)
+    return Passed(logits.detach(), goals, sites, maps, pending, late)
+
+
+def layers_of(table: LayerTable, ask: Ask) -> tuple[Layer, ...]:
+    """The layers that an ask means.
+
+    Raises:
+        UnusableLayer: One of them cannot be used.
+    """
+    names: Sequence[str | None] = ask.layers or (None,)
+    return tuple(dict.fromkeys(table.choose(name) for name in names))
+
+
+def precise(tensor: Tensor) -> Tensor:
+    """In at least float32, whatever precision the network computes in."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _questions(
+    table: LayerTable, asks: Sequence[Ask | None], goals: Sequence[Sequence[Goal]]
+) -> Iterator[Question]:
+    for row, ask in enumerate(asks):
+        for layer in layers_of(table, ask) if ask else ():
+            assert ask is not None
+            if ask.method not in METHODS:
+                raise ValueError(
+                    f"method {ask.method!r} does not exist; there are {', '.join(METHODS)}"
+                )
+            if reason := why_not(ask.method, layer):
+                raise UnusableLayer(reason)
+            for number, goal in enumerate(goals[row]):
+                yield Question(row, number, goal, layer, ask.call, ask.method)
+
+
+def _find_sites(
+    table: LayerTable, calls: Sequence[Tapped], questions: Sequence[Question], rows: int
+) -> dict[tuple[str, int], Site]:
+    outputs: dict[str, list[Tensor]] = {}
+    for called in calls:
+        outputs.setdefault(called.name, []).append(called.output)
+    sites = {}
+    for name, call in dict.fromkeys((q.layer.name, q.call) for q in questions):
+        found = outputs.get(name, [])
+        if not found:
+            raise UnusableLayer(
+                f"layer {name!r} was not called for this input; {table.nearest_hint(name)}"
+            )
+        if not -len(found) <= call < len(found):
+            raise UnusableLayer(
+                f"layer {name!r} is called {len(found)} times, so there is no call {call}; "
+                f"give call 0 to {len(found) - 1}, or -1 for the last"
+            )
+        site = Site(call % len(found), found[call])
+        if len(site.output) != rows:
+            raise UnusableLayer(
+                f"layer {name!r} gives {len(site.output)} rows for {rows} pictures, so its rows "
+                f"belong to no picture; {table.nearest_hint(name)}"
+            )
+        sites[name, call] = site
+    return sites
+
+
+def _answer(
+    logits: Tensor,
+    sites: Mapping[tuple[str, int], Site],
+    questions: Sequence[Question],
+    table: LayerTable,
+    deadline: float,
+) -> tuple[dict[Question, LayerMap], frozenset[int]]:
+    """Answers questions, every row's first before any second."""
+    maps: dict[Question, LayerMap] = {}
+    activating = [q for q in questions if METHODS[q.method].needs is Needs.ACTIVATIONS]
+    for group in _by_site_and_method(activating):
+        maps |= _map_group(group, sites, None)
+    deriving = [
+        q for q in questions if METHODS[q.method].needs in (Needs.GRADIENTS, Needs.LINEAR_HEAD)
+    ]
+    used = list(dict.fromkeys((q.layer.name, q.call) for q in deriving))
+    outputs = [sites[key].output for key in used]
+    numbers = sorted({q.number for q in deriving})
+    together = max(1, _MOST_NUMBERS // max(1, sum(output.numel() for output in outputs)))
+    rounds = [numbers[:1]] if numbers else []
+    rounds += [numbers[at : at + together] for at in range(1, len(numbers), together)]
+    for turn, current in enumerate(rounds):
+        asked = [q for q in deriving if q.number in current]
+        if turn and time.monotonic() > deadline:
+            late = frozenset(q.row for q in deriving if q.number >= current[0])
+            return maps, late
+        coefficients = logits.new_zeros((len(current), *logits.shape))
+        for q in asked:
+            row = objectives([q.goal], logits.shape[1])[0]
+            coefficients[current.index(q.number), q.row] = row.to(coefficients)
+        derived = derive(logits, outputs, coefficients, keep_graph=turn + 1 < len(rounds))
+        gradients = dict(zip(used, derived, strict=True))
+        for group in _by_site_and_method(asked):
+            layer = group[0].layer
+            gradient = gradients[layer.name, group[0].call]
+            if gradient is None:
+                raise UnusableLayer(
+                    f"layer {layer.name!r} has no influence on the logits (autograd reports it "
+                    f"as unused); {table.nearest_hint(layer.name)}"
+                )
+            maps |= _map_group(group, sites, gradient, current)
+    return maps, frozenset()
+
+
+def _by_site_and_method(questions: Sequence[Question]) -> list[list[Question]]:
+    groups: dict[tuple[str, int, str], list[Question]] = {}
+    for q in questions:
+        groups.setdefault((q.layer.name, q.call, q.method), []).append(q)
+    return list(groups.values())
+
+
+def _map_group(
+    group: Sequence[Question],
+    sites: Mapping[tuple[str, int], Site],
+    gradient: Tensor | None,
+    numbers: Sequence[int] = (),
+) -> dict[Question, LayerMap]:
+    """Makes the maps of questions that share site and method.
+
+    Args:
+        group: The questions.
+        sites: Of the forward pass.
+        gradient: ``[K, N, …]``, of the site's output; ``None`` where the method needs none.
+        numbers: Which numbers the ``K`` belong to.
+    """
+    first = group[0]
+    compute = METHODS[first.method].compute
+    if compute is None:
+        raise EngineFault(f"method {first.method} takes further passes")
+    output = sites[first.layer.name, first.call].output.detach()
+    rows = [q.row for q in group]
+    everything = rows == list(range(len(output)))  # then nothing need be copied
+    to_maps = first.layer.layout.to_maps
+    activations = precise(to_maps(output if everything else output[rows]))
+    if gradient is None:
+        values, silent = compute(activations, torch.zeros_like(activations)), [False] * len(group)
+    else:
+        own = gradient[0] if len(gradient) == 1 else gradient.flatten(0, 1)
+        places = [numbers.index(q.number) * len(output) + q.row for q in group]
+        derived = precise(to_maps(own if places == list(range(len(own))) else own[places]))
+        values = compute(activations, derived)
+        silent = (derived.flatten(1) == 0).all(dim=1).tolist()
+    on_cpu = values.detach().cpu()
+    return {
+        q: LayerMap(value, bool(nothing))
+        for q, value, nothing in zip(group, on_cpu, silent, strict=True)
+    }

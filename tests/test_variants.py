@@ -1,0 +1,39 @@
+"""Noisy and mirrored copies."""
+
+import torch
+
+from gradcam.variants import mirrored, noisy
+
+
+def test_noise_has_the_share_of_the_range_that_it_should() -> None:
+    picture = torch.zeros(3, 64, 64)
+    picture[0, 0, 0], picture[1, 1, 1] = -1.0, 3.0
+
+    copies = noisy(picture, 8, 0.25, seed=1)
+
+    difference = copies - picture
+    assert copies.shape == (8, 3, 64, 64)
+    assert abs(float(difference.std()) - 0.25 * 4) < 0.01  # 98,304 draws: within 0.003 nearly always
+    assert abs(float(difference.mean())) < 0.02
+
+
+def test_a_seed_repeats_the_noise_and_another_does_not() -> None:
+    picture = torch.rand(3, 4, 4)
+
+    assert noisy(picture, 2, 0.1, 5).equal(noisy(picture, 2, 0.1, 5))
+    assert not noisy(picture, 2, 0.1, 5).equal(noisy(picture, 2, 0.1, 6))
+    # the first of many is the first of few, so that more samples only refine
+    assert noisy(picture, 3, 0.1, 5)[:2].equal(noisy(picture, 2, 0.1, 5))
+
+
+def test_no_noise_is_the_picture() -> None:
+    picture = torch.rand(3, 4, 4)
+
+    assert noisy(picture, 2, 0.0, 0).equal(picture.expand(2, -1, -1, -1))
+
+
+def test_mirroring_twice_is_nothing() -> None:
+    row = torch.tensor([[1.0, 2.0, 3.0]])
+
+    assert mirrored(row).tolist() == [[3, 2, 1]]
+    assert mirrored(mirrored(row)).equal(row)
