@@ -9,34 +9,14 @@ drifts favours none of them; printed are the medians and quartiles of the ratios
 
 import argparse
 import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "handlers"))
+from interleaved import quartiles, seconds
 
 from gradcam import Ask, Explainer, freeze
 from gradcam.networks import build_network
 
 DEFAULT_ARCHITECTURES = ("resnet18", "resnet50", "densenet201", "mobilenet_v2", "vgg19")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes, the device's queue included."""
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def quartiles(ratios: Sequence[float]) -> str:
-    """Median and quartiles, for the table."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:5.2f} ({low:.2f}–{high:.2f})"
 
 
 def measure(architecture: str, rounds: int, batch_size: int, device: torch.device) -> str:

@@ -26,7 +26,9 @@ def answer(outcome: Outcome | GradcamError) -> Outcome:
 def maps_of(
     explainer: Explainer, picture: Tensor, targets: Sequence[int | Top], layer: str | None = None
 ) -> tuple[RawMap, ...]:
-    outcome = explainer.run(picture[None], [Ask(tuple(targets), layers=() if layer is None else (layer,))])[0]
+    outcome = explainer.run(
+        picture[None], [Ask(tuple(targets), layers=() if layer is None else (layer,))]
+    )[0]
     return answer(outcome).maps
 
 

@@ -77,8 +77,10 @@ def test_a_cell_is_a_block_of_pixels() -> None:
 @pytest.mark.parametrize(
     ("through", "drop", "increase"), [(0.3, 0.5, False), (0.6, 0.0, False), (0.9, 0.0, True)]
 )
-def test_average_drop_and_increase(through: float, drop: float, increase: bool) -> None:  # noqa: FBT001
-    score = summary(torch.tensor([0.6, 0.4, 0.2, 0.5], dtype=torch.float64), through, "layer", steps=2)
+def test_average_drop_and_increase(through: float, drop: float, increase: bool) -> None:
+    score = summary(
+        torch.tensor([0.6, 0.4, 0.2, 0.5], dtype=torch.float64), through, "layer", steps=2
+    )
 
     assert score.average_drop == pytest.approx(drop, abs=1e-12)
     assert score.increase is increase

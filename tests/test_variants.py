@@ -13,7 +13,7 @@ def test_noise_has_the_share_of_the_range_that_it_should() -> None:
 
     difference = copies - picture
     assert copies.shape == (8, 3, 64, 64)
-    assert abs(float(difference.std()) - 0.25 * 4) < 0.01  # 98,304 draws: within 0.003 nearly always
+    assert abs(float(difference.std()) - 0.25 * 4) < 0.01  # of 98,304 draws
     assert abs(float(difference.mean())) < 0.02
 
 

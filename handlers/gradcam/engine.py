@@ -1,6 +1,7 @@
 """Logits and raw maps of a batch: one forward pass, and what is asked for beyond it."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -20,7 +21,7 @@ class Explainer:
     """A network together with what a survey found out about its layers.
 
     It keeps nothing between calls, and leaves hooks, gradients and modes of the network as they
-    were. One explanation costs one forward pass and the backward pass of what follows the target
+    were. Threads may share it: while one runs, its hooks are on the network, so the others wait. One explanation costs one forward pass and the backward pass of what follows the target
     layer, provided that the network's parameters are frozen (:func:`gradcam.freeze`); otherwise
     the result is the same, but autograd records the whole forward pass.
     """
@@ -53,6 +54,7 @@ class Explainer:
         self.layers: LayerTable
         self.network = network
         self.rows = rows
+        self._turn = threading.Lock()
         self.readout = Readout(output)
         self.probabilities: Callable[[Tensor], Tensor] = ACTIVATIONS[activation]
         self.device, self.dtype = _where(network)
@@ -97,6 +99,12 @@ class Explainer:
         """
         if len(asks) != len(batch):
             raise ValueError(f"{len(asks)} asks for {len(batch)} pictures")
+        with self._turn:
+            return self._run(batch, asks, deadline)
+
+    def _run(
+        self, batch: Tensor, asks: Sequence[Ask | None], deadline: float
+    ) -> list[Outcome | GradcamError]:
         _check_evaluating(self._eager)
         if not any(asks):
             with torch.inference_mode():
@@ -113,7 +121,9 @@ class Explainer:
         ]
 
 
-def _finished(finisher: Finisher, outcome: Outcome, picture: Tensor, ask: Ask, passed: Passed, row: int) -> Outcome | GradcamError:
+def _finished(
+    finisher: Finisher, outcome: Outcome, picture: Tensor, ask: Ask, passed: Passed, row: int
+) -> Outcome | GradcamError:
     try:
         return Outcome(outcome.logits, finisher.maps(picture, ask, passed, row))
     except GradcamError as error:

@@ -13,6 +13,7 @@ from gradcam.fusion import average, fuse
 from gradcam.layers import LayerTable
 from gradcam.passes import Runner
 from gradcam.scoring import Scorer
+from gradcam.targets import Difference, Goal, Target
 from gradcam.variants import mirrored, noisy
 
 _Found = Mapping[tuple[int, str], LayerMap]
@@ -70,11 +71,9 @@ class Finisher:
                 )
         return {(q.number, q.layer.name): found for q, found in known.items()}
 
-    def _averaged(
-        self, picture: Tensor, ask: Ask, passed: Passed, row: int, own: _Found
-    ) -> _Found:
+    def _averaged(self, picture: Tensor, ask: Ask, passed: Passed, row: int, own: _Found) -> _Found:
         """The maps' means over noisy copies, mirrored ones, or both."""
-        targets = tuple(goal.target for goal in passed.goals[row])  # the picture's, not the copy's
+        targets = tuple(map(_target, passed.goals[row]))  # the picture's own, not the copy's
         plain = replace(ask, targets=targets, smooth=0, flip=False, score=False)
         upright = noisy(picture, ask.smooth, ask.noise, ask.seed) if ask.smooth else picture[None]
         several = {key: [found] for key, found in own.items()}
@@ -124,9 +123,7 @@ class Finisher:
     ) -> tuple[RawMap, ...]:
         layers = layers_of(self.table, ask)
         # the map of several layers is at none of them
-        head = (
-            head_of(self.runner, passed, row, layers[0], ask.call) if len(layers) == 1 else None
-        )
+        head = head_of(self.runner, passed, row, layers[0], ask.call) if len(layers) == 1 else None
         scores = Scorer(self.runner, self.probabilities).score(
             picture,
             passed.logits[row],
@@ -137,3 +134,7 @@ class Finisher:
         return tuple(
             replace(raw, faithfulness=score) for raw, score in zip(maps, scores, strict=True)
         )
+
+
+def _target(goal: Goal) -> Target:
+    return goal.index if goal.versus is None else Difference(goal.index, goal.versus)

@@ -42,7 +42,9 @@ class Readout:
         found = _named(output, self.output) if self.output is not None else _found(output)
         if not isinstance(found, Tensor) or found.dim() != 2 or not found.is_floating_point():
             what = f"the network gave {_shape(found)}, not logits of shape [N, C]"
-            hint = "" if isinstance(output, Tensor) else f"; output names them, one of {_keys(output)}"
+            hint = (
+                "" if isinstance(output, Tensor) else f"; output names them, one of {_keys(output)}"
+            )
             raise EngineFault(what + hint)
         return torch.cat([-found, found], dim=1) if found.shape[1] == 1 else found
 

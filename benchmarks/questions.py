@@ -1,0 +1,93 @@
+"""What further questions cost: five targets, a score, smoothing, and what autograd keeps.
+
+Example:
+    python benchmarks/questions.py resnet50 densenet201 --rounds 21
+
+Each is timed in turns with the plain explanation of one target, and printed are the medians and
+quartiles of the ratios within a turn. The last column is not a time: it is what autograd saved for
+the backward pass, less parameters, buffers and the target activation itself.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+
+import torch
+from interleaved import quartiles, ratios
+from torch import Tensor, nn
+
+from gradcam import Ask, Explainer, Top, freeze
+from gradcam.networks import build_network
+
+DEFAULT_ARCHITECTURES = ("resnet50", "densenet201")
+
+QUESTIONS: Mapping[str, Ask] = {
+    "5 targets": Ask(targets=(Top(5),)),
+    "score": Ask(score=True),
+    "5 + score": Ask(targets=(Top(5),), score=True),
+    "flip": Ask(flip=True),
+    "smooth 4": Ask(smooth=4),
+}
+
+
+def saved_mebibytes(network: nn.Module, run: Callable[[], object], activation: int) -> float:
+    """What autograd saves while ``run`` runs, counting each storage once.
+
+    Args:
+        network: Its parameters and buffers are not counted.
+        run: Explains.
+        activation: Numbers of the target activation, which is there anyway.
+    """
+    own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
+    sizes: dict[int, int] = {}
+    kept: list[Tensor] = []  # so that no address is used twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own and tensor.numel() != activation:
+            sizes[storage.data_ptr()] = storage.nbytes()
+            kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    return sum(sizes.values()) / 2**20
+
+
+def measure(architecture: str, rounds: int, names: list[str]) -> str:
+    """One line of the table."""
+    torch.manual_seed(0)
+    network = freeze(build_network(architecture, 1000).eval())
+    explainer = Explainer(network)
+    one, eight = torch.randn(1, 3, 224, 224), torch.randn(8, 3, 224, 224)
+    cells = []
+    for name in names:
+        found, _ = ratios(
+            lambda name=name: explainer.run(one, [QUESTIONS[name]]),
+            lambda: explainer.run(one, [Ask()]),
+            rounds,
+        )
+        cells.append(quartiles(found))
+    layer = explainer.layers.choose(None)
+    numbers = 8 * layer.channels * layer.height * layer.width
+    saved = saved_mebibytes(network, lambda: explainer.run(eight, [Ask()] * 8), numbers)
+    return f"{architecture:14}" + "".join(f"{cell:>20}" for cell in cells) + f"{saved:16.3f}"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
+    parser.add_argument("--rounds", type=int, default=21, help="turns (default: 21)")
+    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
+    arguments = parser.parse_args()
+    print(f"batch 1, {torch.get_num_threads()} threads; × a plain explanation of one target")
+    heads = "".join(f"{name:>20}" for name in arguments.only)
+    print(f"{'network':14}{heads}{'saved MiB, B=8':>16}")
+    for architecture in arguments.architectures:
+        print(measure(architecture, arguments.rounds, arguments.only), flush=True)
+
+
+if __name__ == "__main__":
+    main()
