@@ -4,8 +4,9 @@ Example:
     python benchmarks/questions.py resnet50 densenet201 --rounds 21
 
 Each is timed in turns with the plain explanation of one target, and printed are the medians and
-quartiles of the ratios within a turn. The last column is not a time: it is what autograd saved for
-the backward pass, less parameters, buffers and the target activation itself.
+quartiles of the ratios within a turn. The last columns are no times: they are what autograd saved
+for the backward pass of eight pictures, less parameters, buffers and the target activation itself,
+and the same of the network before its parameters were frozen.
 """
 
 import argparse
@@ -70,7 +71,10 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
     layer = explainer.layers.choose(None)
     numbers = 8 * layer.channels * layer.height * layer.width
     saved = saved_mebibytes(network, lambda: explainer.run(eight, [Ask()] * 8), numbers)
-    return f"{architecture:14}" + "".join(f"{cell:>20}" for cell in cells) + f"{saved:16.3f}"
+    network.requires_grad_(requires_grad=True)
+    trainable = saved_mebibytes(network, lambda: explainer.run(eight, [Ask()] * 8), numbers)
+    timed = "".join(f"{cell:>20}" for cell in cells)
+    return f"{architecture:14}{timed}{saved:16.3f}{trainable:12.1f}"
 
 
 def main() -> None:
@@ -84,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"batch 1, {torch.get_num_threads()} threads; × a plain explanation of one target")
     heads = "".join(f"{name:>20}" for name in arguments.only)
-    print(f"{'network':14}{heads}{'saved MiB, B=8':>16}")
+    print(f"{'network':14}{heads}{'saved MiB':>16}{'trainable':>12}")
     for architecture in arguments.architectures:
         print(measure(architecture, arguments.rounds, arguments.only), flush=True)
 
