@@ -155,7 +155,10 @@ def _raw_maps(method: str, output: Tensor, gradient: Tensor, rows: Sequence[int]
         activations, gradients = activations[rows], gradients[rows]
     # whatever precision the network computes in, the map's sums are at least float32
     precise = torch.promote_types(output.dtype, torch.float32)
-    return METHODS[method](activations.to(precise), gradients.to(precise)).cpu()
+    compute = METHODS[method].compute
+    if compute is None:
+        raise ValueError(f"method {method!r} perturbs, which is not wired in yet")
+    return compute(activations.to(precise), gradients.to(precise)).cpu()
 
 
 def _method(ask: Ask | None) -> str:
