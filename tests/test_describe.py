@@ -7,6 +7,7 @@ import pytest
 
 import sending
 from archive_dir import NAMES, NUM_CLASSES, PREPROCESSING, Served, serve, settings
+from gradcam.methods import METHODS
 from gradcam.options import OPTIONS
 from gradcam.settings import Limits
 from pictures import cat_png
@@ -21,7 +22,7 @@ def test_it_tells_classes_layers_methods_preprocessing_and_limits(served: Served
     assert [entry["index"] for entry in told["classes"]] == list(range(NUM_CLASSES))
     assert told["classes"][1] == {"index": 1, "id": "n02", "label": "Crane"}
     assert told["classes"][5] == {"index": 5, "id": None, "label": NAMES["5"]}
-    assert told["methods"] == {"default": "gradcam", "available": ["gradcam"]}
+    assert told["methods"] == {"default": "gradcam", "available": list(METHODS)}
     for name, value in PREPROCESSING.items():
         assert told["preprocessing"][name] == value
     assert told["preprocessing"]["squash"] is False

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gradcam.methods import METHODS
 from live.archives import ZOO_NAMES
 from live.client import Client
 from live.comparing import differences
@@ -151,7 +152,7 @@ def test_the_management_api_describes_the_model(management: Client) -> None:
     assert told["layers"]["default"] == "conv5"
     stage3 = {"name": "stage3", "channels": 96, "height": 14, "width": 14}
     assert stage3 in told["layers"]["candidates"]
-    assert told["methods"] == {"default": "gradcam", "available": ["gradcam"]}
+    assert told["methods"] == {"default": "gradcam", "available": list(METHODS)}
     assert told["preprocessing"]["crop_size"] == [224, 224]
     assert told["limits"]["max_bytes"] == 20_000_000
     assert len(told["options"]) == 11
