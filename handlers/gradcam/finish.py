@@ -76,7 +76,7 @@ class Finisher:
         targets = tuple(map(_target, passed.goals[row]))  # the picture's own, not the copy's
         plain = replace(ask, targets=targets, smooth=0, flip=False, score=False)
         upright = noisy(picture, ask.smooth, ask.noise, ask.seed) if ask.smooth else picture[None]
-        several = {key: [found] for key, found in own.items()}
+        several = {key: [(found, False)] for key, found in own.items()}
         sets = [(upright, False)] * bool(ask.smooth) + [(mirrored(upright), True)] * ask.flip
         for copies, turned in sets:
             for chunk in copies.split(self.runner.rows):
@@ -84,11 +84,11 @@ class Finisher:
                 again = self._pass(chunk, plain)
                 for number, copy in enumerate(chunk):
                     for key, found in self._found(copy, again, number).items():
-                        values = mirrored(found.values) if turned else found.values
-                        several.setdefault(key, []).append(replace(found, values=values))
+                        several.setdefault(key, []).append((found, turned))
         return {
             key: LayerMap(
-                average([found.values for found in maps]), all(found.silent for found in maps)
+                average([found.values for found, _ in maps], [turned for _, turned in maps]),
+                all(found.silent for found, _ in maps),
             )
             for key, maps in several.items()
         }

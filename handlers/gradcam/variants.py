@@ -25,6 +25,6 @@ def noisy(picture: Tensor, copies: int, noise: float, seed: int) -> Tensor:
     return picture + deviation * drawn.to(picture.device, picture.dtype)
 
 
-def mirrored(tensor: Tensor) -> Tensor:
-    """Left and right exchanged: of pictures, and back again of their maps, ``[…, W]``."""
-    return tensor.flip(-1)
+def mirrored(pictures: Tensor) -> Tensor:
+    """Left and right exchanged, ``[…, W]``."""
+    return pictures.flip(-1)
