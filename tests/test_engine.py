@@ -26,7 +26,9 @@ def answer(outcome: Outcome | GradcamError) -> Outcome:
 def maps_of(
     explainer: Explainer, picture: Tensor, targets: Sequence[int | Top], layer: str | None = None
 ) -> tuple[RawMap, ...]:
-    outcome = explainer.run(picture[None], [Ask(tuple(targets), layer=layer)])[0]
+    outcome = explainer.run(picture[None], [Ask(tuple(targets), layers=(layer,) if layer else ())])[
+        0
+    ]
     return answer(outcome).maps
 
 
@@ -89,7 +91,7 @@ def test_after_the_mean_and_a_linear_layer_the_map_is_cam_over_the_number_of_cel
 def test_a_map_says_what_it_is_of() -> None:
     (raw,) = maps_of(EXPLAINER, BATCH[0], [3], "body.2")
 
-    assert (raw.index, raw.layer, raw.method) == (3, "body.2", "gradcam")
+    assert (raw.index, raw.layers, raw.method) == (3, ("body.2",), "gradcam")
     assert raw.values.device.type == "cpu"
 
 
@@ -119,10 +121,10 @@ def test_several_targets_are_as_if_each_were_asked_alone() -> None:
 ASKS = [
     Ask((0,)),
     None,
-    Ask((4, 1), layer="body.2"),
-    Ask((Top(2),), layer="body.3"),
+    Ask((4, 1), layers=("body.2",)),
+    Ask((Top(2),), layers=("body.3",)),
     Ask((2, 3, 0)),
-    Ask((1,), layer="body.0"),
+    Ask((1,), layers=("body.0",)),
 ]
 
 
@@ -141,7 +143,7 @@ def test_every_picture_of_a_mixed_batch_gets_its_own_exact_maps() -> None:
     for picture, outcome in zip(BATCH, outcomes, strict=True):
         close(outcome.logits, NETWORK(picture[None])[0])
         for raw in outcome.maps:
-            expected = full_autograd_map(NETWORK, raw.layer, picture, raw.index)
+            expected = full_autograd_map(NETWORK, raw.layers[0], picture, raw.index)
             assert relative_error(raw.values, expected) < 1e-5
 
 
@@ -159,7 +161,7 @@ def test_a_picture_gets_the_same_answer_alone_and_in_any_batch(
         close(together.logits, alone.logits)
         assert [raw.index for raw in together.maps] == [raw.index for raw in alone.maps]
         for one, other in zip(together.maps, alone.maps, strict=True):
-            assert one.layer == other.layer
+            assert one.layers == other.layers
             close(one.values, other.values)
 
 
@@ -180,7 +182,7 @@ def test_a_network_in_float64_is_explained_in_float64() -> None:
     (raw,) = maps_of(Explainer(network, (12, 12)), picture, [1])
 
     assert raw.values.dtype == torch.float64
-    assert relative_error(raw.values, full_autograd_map(network, raw.layer, picture, 1)) < 1e-12
+    assert relative_error(raw.values, full_autograd_map(network, raw.layers[0], picture, 1)) < 1e-12
 
 
 def test_a_network_in_bfloat16_is_explained_in_float32() -> None:
@@ -192,7 +194,7 @@ def test_a_network_in_bfloat16_is_explained_in_float32() -> None:
     (raw,) = outcome.maps
     assert (outcome.logits.dtype, raw.values.dtype) == (torch.float32, torch.float32)
     # bfloat16 has 8 significant bits, and every layer rounds
-    assert relative_error(raw.values, full_autograd_map(network, raw.layer, picture, 1)) < 0.05
+    assert relative_error(raw.values, full_autograd_map(network, raw.layers[0], picture, 1)) < 0.05
 
 
 @pytest.mark.parametrize("trainable", [False, True])
@@ -205,7 +207,7 @@ def test_the_callers_mode_and_trainable_parameters_change_nothing(
         made_inside = BATCH[:1] * 1.0
         (raw,) = maps_of(Explainer(network, (12, 12)), made_inside[0], [1])
 
-    assert relative_error(raw.values, full_autograd_map(network, raw.layer, BATCH[0], 1)) < 1e-5
+    assert relative_error(raw.values, full_autograd_map(network, raw.layers[0], BATCH[0], 1)) < 1e-5
 
 
 @pytest.mark.gpu
@@ -219,5 +221,5 @@ def test_the_map_on_a_gpu_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     for picture, outcome in zip(BATCH, outcomes, strict=True):
         assert answer(outcome).logits.device.type == "cpu"
         for raw in answer(outcome).maps:
-            expected = full_autograd_map(NETWORK, raw.layer, picture, raw.index)
+            expected = full_autograd_map(NETWORK, raw.layers[0], picture, raw.index)
             assert relative_error(raw.values, expected) < 1e-4

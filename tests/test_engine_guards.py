@@ -43,7 +43,7 @@ def test_gradients_modes_and_flags_stay_as_they_were() -> None:
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     batch = pictures(2)
 
-    Explainer(network, (12, 12)).run(batch, [Ask((0, 1)), Ask((2,), layer="body.2")])
+    Explainer(network, (12, 12)).run(batch, [Ask((0, 1)), Ask((2,), layers=("body.2",))])
 
     assert weight.grad.eq(7).all()
     others = [p.grad for name, p in network.named_parameters() if name != "fc.weight"]
@@ -75,7 +75,7 @@ def test_hooks_are_gone_after_an_exception_inside_forward() -> None:
     explainer = Explainer(network, (12, 12))
 
     with pytest.raises(ZeroDivisionError, match="inside forward"):
-        explainer.run(pictures(2), [Ask(), Ask(layer="body.0.2")])
+        explainer.run(pictures(2), [Ask(), Ask(layers=("body.0.2",))])
 
     assert not any(hooks_of(network))
     assert isinstance(explainer.run(pictures(1), [Ask()])[0], Outcome)
@@ -83,7 +83,7 @@ def test_hooks_are_gone_after_an_exception_inside_forward() -> None:
 
 def test_the_same_question_twice_gets_the_same_answer_to_the_bit() -> None:
     explainer = Explainer(make_trainable(), (12, 12))
-    asks = [Ask((0, 1)), Ask((2,), layer="body.2"), None]
+    asks = [Ask((0, 1)), Ask((2,), layers=("body.2",)), None]
 
     for one, other in zip(*(explainer.run(pictures(3), asks) for _ in range(2)), strict=True):
         assert isinstance(one, Outcome)
@@ -127,7 +127,7 @@ def test_a_layer_that_gives_no_map_is_refused_with_the_nearest_that_does(
     explainer = Explainer(frozen(Classifier(Sided())), (12, 12))
 
     with pytest.raises(UnusableLayer, match=says) as caught:
-        explainer.run(pictures(2), [Ask(), Ask(layer=layer)])
+        explainer.run(pictures(2), [Ask(), Ask(layers=(layer,))])
 
     assert caught.value.status == 422
 
@@ -137,7 +137,7 @@ def test_a_map_of_one_cell_is_refused_with_the_nearest_layer_that_has_more() -> 
     explainer = Explainer(frozen(Classifier(body)), (12, 12))
 
     with pytest.raises(UnusableLayer, match=r"'body.1' has a 1×1 output.*layer is body\.0\.5"):
-        explainer.run(pictures(1), [Ask(layer="body.1")])
+        explainer.run(pictures(1), [Ask(layers=("body.1",))])
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_layer_that_only_some_inputs_reach_is_refused_for_the_others(
 ) -> None:
     explainer = Explainer(frozen(Classifier(Alone())), (12, 12))
 
-    assert isinstance(explainer.run(pictures(1), [Ask(layer=layer)])[0], Outcome)
+    assert isinstance(explainer.run(pictures(1), [Ask(layers=(layer,))])[0], Outcome)
     with pytest.raises(UnusableLayer, match=says):
-        explainer.run(pictures(2), [Ask(layer=layer), None])
+        explainer.run(pictures(2), [Ask(layers=(layer,)), None])
 
 
 def test_an_unknown_method_and_a_question_too_few_are_refused() -> None:

@@ -137,7 +137,7 @@ def test_vgg19_around_its_in_place_relu() -> None:
     layers = ["features.34", "features.35"]
     batch = pictures(2, 64)
 
-    outcomes = Explainer(network, (64, 64)).run(batch, [Ask((INDEX,), layer=n) for n in layers])
+    outcomes = Explainer(network, (64, 64)).run(batch, [Ask((INDEX,), layers=(n,)) for n in layers])
 
     for picture, layer, outcome in zip(batch, layers, outcomes, strict=True):
         assert isinstance(outcome, Outcome)

@@ -31,7 +31,7 @@ def error_at(network: nn.Module, layer: str, oracle_layer: str | None = None) ->
     """The engine's greatest relative error over three pictures with a class each."""
     batch = pictures(3)
     outcomes = Explainer(network, (12, 12)).run(
-        batch, [Ask((row,), layer=layer) for row in range(3)]
+        batch, [Ask((row,), layers=(layer,)) for row in range(3)]
     )
     errors = []
     for row, (picture, outcome) in enumerate(zip(batch, outcomes, strict=True)):
@@ -196,7 +196,7 @@ def test_layers_tapped_together_are_each_exact() -> None:
     layers = ["body.first.left", "body.last.late", "body.first.right", "body.last", "body.first"]
     batch = pictures(5)
 
-    asks = [Ask((row,), layer=layer) for row, layer in enumerate(layers)]
+    asks = [Ask((row,), layers=(layer,)) for row, layer in enumerate(layers)]
     outcomes = Explainer(network, (12, 12)).run(batch, asks)
 
     for row, (layer, outcome) in enumerate(zip(layers, outcomes, strict=True)):
@@ -218,7 +218,7 @@ def test_a_backbone_under_its_own_no_grad_can_be_explained_at_its_end() -> None:
 
     sealed, plain = frozen(Classifier(Sealed())), frozen(Classifier(two_stages()))
 
-    (outcome,) = Explainer(sealed, (12, 12)).run(pictures(1), [Ask((2,), layer="body.stages")])
+    (outcome,) = Explainer(sealed, (12, 12)).run(pictures(1), [Ask((2,), layers=("body.stages",))])
 
     assert isinstance(outcome, Outcome)
     expected = full_autograd_map(plain, "body", pictures(1)[0], 2)

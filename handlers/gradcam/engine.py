@@ -75,7 +75,7 @@ class Explainer:
         if len(asks) != len(batch):
             raise ValueError(f"{len(asks)} asks for {len(batch)} pictures")
         _check_evaluating(self.network)
-        layers = [self.layers.choose(ask.layer).name if ask else "" for ask in asks]
+        layers = [self.layers.choose(_layer(ask)).name if ask else "" for ask in asks]
         if not any(layers):
             with torch.inference_mode():
                 return [_outcome(row) for row in check_logits(self.network(batch)).cpu()]
@@ -119,7 +119,11 @@ class Explainer:
                 late = dict.fromkeys(rows, out_of_time())
                 break
             used = list(dict.fromkeys(layers[row] for row in rows))
-            chosen = logits[rows, [wanted[row][number] for row in rows]].sum()
+            goals = [wanted[row][number] for row in rows]
+            chosen = logits[rows, [goal.index for goal in goals]].sum()
+            for row, goal in zip(rows, goals, strict=True):
+                if goal.versus is not None:
+                    chosen = chosen - logits[row, goal.versus]
             gradients = _gradients(
                 chosen, [outputs[name] for name in used], keep_graph=number + 1 < rounds
             )
@@ -134,7 +138,8 @@ class Explainer:
                     same = [row for row in here if _method(asks[row]) == method]
                     values = _raw_maps(method, outputs[name], gradient, same)
                     for row, value in zip(same, values, strict=True):
-                        maps[row].append(RawMap(wanted[row][number], name, method, value))
+                        goal = wanted[row][number]
+                        maps[row].append(RawMap(goal.index, (name,), method, value, goal.versus))
         return [late.get(row, found) for row, found in maps.items()]
 
 
@@ -158,6 +163,12 @@ def _raw_maps(method: str, output: Tensor, gradient: Tensor, rows: Sequence[int]
     return METHODS[method](activations.to(precise), gradients.to(precise)).cpu()
 
 
+def _layer(ask: Ask) -> str | None:
+    if len(ask.layers) > 1:
+        raise ValueError("several layers in one ask are not computed yet")
+    return ask.layers[0] if ask.layers else None
+
+
 def _method(ask: Ask | None) -> str:
     return ask.method if ask else ""
 
@@ -172,8 +183,8 @@ def _attach(
     for raw in maps:
         if not bool(raw.values.isfinite().all()):
             return EngineFault(
-                f"the gradient of class {raw.index} at layer {raw.layer!r} is not finite, so there "
-                "is no map; ask for another layer, and check the model's weights"
+                f"the gradient of class {raw.index} at layer {raw.layers[0]!r} is not finite, so "
+                "there is no map; ask for another layer, and check the model's weights"
             )
     return Outcome(outcome.logits, tuple(maps))
 
