@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 
 from class_lists import with_ids
-from gradcam import Ask, Explainer, Outcome, Top, render
+from gradcam import Ask, Explainer, Outcome, Top, option_values, render
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.geometry import Box, View, part_of, plan_view
 from gradcam.labels import ClassList, parse_class_names
 from gradcam.networks import load_network
-from gradcam.options import read_crop
 from gradcam.picture import Picture, decode_picture
 from gradcam.preprocess import normalise, show
 from gradcam.settings import Preprocessing, read_settings
@@ -132,7 +131,7 @@ def walk(arguments: argparse.Namespace) -> None:
     picture = decode_picture(arguments.photograph.read_bytes(), 50_000_000, 100_000_000)
     parts = {"whole photograph": picture.frame}
     if arguments.crop:
-        parts["crop"] = part_of(picture.frame, read_crop(arguments.crop))
+        parts["crop"] = part_of(picture.frame, option_values.box("crop", arguments.crop))
     arguments.out.mkdir(parents=True, exist_ok=True)
     for architecture in arguments.arch:
         print(f"{architecture}: loading ...", flush=True)
@@ -141,7 +140,7 @@ def walk(arguments: argparse.Namespace) -> None:
             outcome, view = ask(model, picture, part)
             (raw,) = outcome.maps
             height, width = raw.values.shape
-            print(f"{architecture}, {name}: layer {raw.layer}, map {height}×{width}")
+            print(f"{architecture}, {name}: layer {raw.layers[0]}, map {height}×{width}")
             for entry in top_three(model, outcome):
                 print(f"  {entry}")
             for path in draw(

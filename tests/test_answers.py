@@ -94,7 +94,7 @@ def test_the_explanation_has_exactly_the_documented_form(explained: Any) -> None
     for entry in explained["explanations"]:
         named = {key: entry[key] for key in ("index", "id", "label", "logit", "probability")}
         assert named == by_index[entry["index"]]
-        assert set(entry) - set(named) == {"method", "layer", "heatmap"}
+        assert set(entry) - set(named) == {"method", "layer", "evidence", "heatmap"}
         assert (entry["method"], entry["layer"]) == ("gradcam", "layer3")
         assert set(entry["heatmap"]) == {"height", "width", "values", "max", "region"}
 
@@ -171,7 +171,8 @@ def test_another_layer_is_explained_at_its_own_resolution(served: Served) -> Non
 
 def test_no_heatmap_when_none_is_asked_for(served: Served) -> None:
     (entry,) = served.ask(sending.form(image=cat_png(), heatmap="none")).document()["explanations"]
-    assert set(entry) == {"index", "id", "label", "logit", "probability", "method", "layer"}
+    named = {"index", "id", "label", "logit", "probability", "method", "layer"}
+    assert set(entry) == named | {"evidence"}
 
 
 def test_explanation_options_on_predictions_change_nothing_but_are_checked(

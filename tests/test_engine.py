@@ -26,9 +26,8 @@ def answer(outcome: Outcome | GradcamError) -> Outcome:
 def maps_of(
     explainer: Explainer, picture: Tensor, targets: Sequence[int | Top], layer: str | None = None
 ) -> tuple[RawMap, ...]:
-    outcome = explainer.run(
-        picture[None], [Ask(tuple(targets), layers=() if layer is None else (layer,))]
-    )[0]
+    ask = Ask(tuple(targets), layers=() if layer is None else (layer,))
+    (outcome,) = explainer.run(picture[None], [ask])
     return answer(outcome).maps
 
 
@@ -91,7 +90,7 @@ def test_after_the_mean_and_a_linear_layer_the_map_is_cam_over_the_number_of_cel
 def test_a_map_says_what_it_is_of() -> None:
     (raw,) = maps_of(EXPLAINER, BATCH[0], [3], "body.2")
 
-    assert (raw.index, raw.layers[0], raw.method) == (3, "body.2", "gradcam")
+    assert (raw.index, raw.layers, raw.method) == (3, ("body.2",), "gradcam")
     assert raw.values.device.type == "cpu"
 
 

@@ -5,8 +5,9 @@ import pytest
 from archive_dir import vocabulary
 from gradcam.errors import InvalidOption, UnusableLayer
 from gradcam.geometry import Box
+from gradcam.option_values import choice
 from gradcam.options import OPTIONS, Options, parse_options
-from gradcam.targets import Top
+from gradcam.targets import Difference, Top
 
 HUGE = 10**400
 
@@ -27,10 +28,19 @@ def test_the_defaults_are_the_contract_s() -> None:
     assert parse() == Options(
         target=(Top(1),),
         method="gradcam",
-        layer="layer2",
+        layer=("layer2",),
+        fuse="mean",
+        smooth=0,
+        noise=0.15,
+        seed=0,
+        flip=False,
+        call=-1,
+        score=False,
         top_k=5,
         detail="labels",
         heatmap="grid",
+        scale="own",
+        threshold=0.15,
         overlay="none",
         max_side=1600,
         colormap="jet",
@@ -42,8 +52,9 @@ def test_the_defaults_are_the_contract_s() -> None:
 def test_the_contract_s_options_are_all_there_are() -> None:
     assert list(OPTIONS) == list(Options.__dataclass_fields__)
     assert list(OPTIONS) == [
-        *("target", "method", "layer", "top_k", "detail", "heatmap", "overlay", "max_side"),
-        *("colormap", "alpha", "crop"),
+        *("target", "method", "layer", "fuse", "smooth", "noise", "seed", "flip", "call", "score"),
+        *("top_k", "detail", "heatmap", "scale", "threshold", "overlay", "max_side", "colormap"),
+        *("alpha", "crop"),
     ]
 
 
@@ -53,8 +64,28 @@ def test_the_contract_s_options_are_all_there_are() -> None:
         ("target", "tabby,top2", (0, Top(2))),
         ("method", "gradcam", "gradcam"),
         ("method", " GradCAM ", "gradcam"),
-        ("layer", "layer3", "layer3"),
-        ("layer", " layer1.0.conv2 ", "layer1.0.conv2"),
+        ("target", "tabby~seven,3", (Difference(0, 6), 3)),
+        ("layer", "layer3", ("layer3",)),
+        ("layer", " layer1.0.conv2 ", ("layer1.0.conv2",)),
+        ("layer", "layer1, layer3", ("layer1", "layer3")),
+        ("layer", "layer3,layer1,layer3", ("layer3", "layer1")),
+        ("layer", ["layer1", "layer3"], ("layer1", "layer3")),
+        ("layer", '["layer1", "layer3"]', ("layer1", "layer3")),
+        *[("fuse", value, value) for value in ("mean", "max")],
+        ("smooth", "8", 8),
+        ("smooth", 0, 0),
+        ("noise", "0.3", 0.3),
+        ("noise", 1, 1.0),
+        ("seed", "2147483647", 2**31 - 1),
+        ("seed", 7, 7),
+        *[(name, "true", True) for name in ("flip", "score")],
+        *[(name, " False ", False) for name in ("flip", "score")],
+        *[(name, value, value) for name in ("flip", "score") for value in (True, False)],
+        ("call", "0", 0),
+        ("call", -2, -2),
+        *[("scale", value, value) for value in ("own", "shared")],
+        ("threshold", "0", 0.0),
+        ("threshold", 0.5, 0.5),
         ("top_k", "1", 1),
         ("top_k", 7, 7),
         ("top_k", 7.0, 7),
@@ -95,8 +126,27 @@ WRONG_NUMBERS = ["", "five", "1.5", "1,5", "-1", -1, 1.5, True, [1], {}, math.na
         *[("method", value, "one of gradcam") for value in ["", "cam", 5, True, ["gradcam"], {}]],
         *[("top_k", value, "a whole number from 1 up") for value in [*WRONG_NUMBERS, 0, HUGE]],
         *[("max_side", value, "a whole number from 0 up") for value in [*WRONG_NUMBERS, "1e999"]],
-        *[("alpha", value, "a number from 0 to 1") for value in ["", "x", -0.1, 1.1, "2", True]],
-        *[("alpha", value, "a number from 0 to 1") for value in [math.nan, "inf", HUGE, [0.5]]],
+        *[
+            (name, value, "a number from 0 to 1")
+            for name in ("alpha", "noise", "threshold")
+            for value in ["", "x", -0.1, 1.1, "2", True, math.nan, "inf", HUGE, [0.5]]
+        ],
+        *[("smooth", value, "a whole number from 0 up") for value in WRONG_NUMBERS],
+        *[
+            ("seed", value, "a whole number from 0 to 2147483647")
+            for value in [*WRONG_NUMBERS, 2**31, HUGE]
+        ],
+        *[
+            ("call", value, "a whole number from -10000 to 10000")
+            for value in ["", "last", "1.5", True, [1], {}, math.nan, 10_001, -10_001]
+        ],
+        *[
+            (name, value, "true or false")
+            for name in ("flip", "score")
+            for value in ["", "yes", "1", 1, 0, 1.0, [True], {}]
+        ],
+        *[("fuse", value, "one of mean, max") for value in ["", "min", 1, ["mean"]]],
+        *[("scale", value, "one of own, shared") for value in ["", "both", True]],
         *[("detail", value, "one of labels, full") for value in ["", "all", 1, {}]],
         *[("heatmap", value, "one of grid, png, none") for value in ["", "jpeg", False]],
         *[("overlay", value, "one of none, png, jpeg, webp") for value in ["jpg", "", True]],
@@ -112,7 +162,10 @@ WRONG_NUMBERS = ["", "five", "1.5", "1,5", "-1", -1, 1.5, True, [1], {}, math.na
                 *([1, 2, 3], [1, 2, 3, True], [1, 2, 3, None], [[1, 2, 3, 4]]),
             ]
         ],
-        *[("layer", value, "the dotted name of a module") for value in [5, True, ["layer3"], {}]],
+        *[
+            ("layer", value, "the dotted name of a module, or a list of them")
+            for value in [5, True, {}, [], "[", [5], ["layer3", None], [["layer3"]], "[1]"]
+        ],
     ],
 )
 def test_a_wrong_value_is_told_what_is_allowed(name: str, wrong: object, allowed: str) -> None:
@@ -138,7 +191,13 @@ def test_a_near_miss_is_told_the_nearest(name: str, wrong: str, nearest: str) ->
 
 @pytest.mark.parametrize(
     ("layer", "reason"),
-    [("pool", "1×1"), ("fc", "not channels with a height and a width"), ("", "does not exist")],
+    [
+        ("pool", "1×1"),
+        ("fc", "not channels with a height and a width"),
+        ("", "does not exist"),
+        ("layer1,pool", "1×1"),
+        ("layer1,", "does not exist"),
+    ],
 )
 def test_a_layer_that_no_map_can_be_made_at_names_a_usable_one(layer: str, reason: str) -> None:
     with pytest.raises(UnusableLayer) as caught:
@@ -181,3 +240,17 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
 
 def test_labels_beyond_ascii_are_read_from_bytes() -> None:
     assert parse(target=bytearray('["SCHÄFERHUND, deutscher"]'.encode())).target == (5,)
+
+
+def test_layers_are_at_most_so_many() -> None:
+    assert parse(layer=["layer3"] * 16).layer == ("layer3",)
+    assert refusal(layer=["layer3"] * 17) == "layer lists 17 names; at most 16 are read"
+
+
+def test_gradcam_with_two_pluses_can_be_spelt_without() -> None:
+    read = choice(("gradcam", "gradcam++"), {"gradcampp": "gradcam++"})
+    assert [read("method", text) for text in ("gradcam++", "GradCAMpp", "gradcam")] == [
+        *("gradcam++", "gradcam++", "gradcam")
+    ]
+    with pytest.raises(InvalidOption, match="one of gradcam, gradcam"):
+        read("method", "gradcamp")

@@ -25,12 +25,21 @@ def options_of(request: Request) -> Options:
 
 
 VALUES: Mapping[str, tuple[str, object]] = {
-    "target": ("tabby,top2", ["tabby", "top2"]),
+    "target": ("tabby,top2,tabby~seven", ["tabby", "top2", "tabby~seven"]),
     "method": ("gradcam", "gradcam"),
-    "layer": ("layer3", "layer3"),
+    "layer": ("layer3,layer1", ["layer3", "layer1"]),
+    "fuse": ("max", "max"),
+    "smooth": ("4", 4),
+    "noise": ("0.2", 0.2),
+    "seed": ("7", 7),
+    "flip": ("true", True),
+    "call": ("-2", -2),
+    "score": ("true", True),
     "top_k": ("3", 3),
     "detail": ("full", "full"),
     "heatmap": ("png", "png"),
+    "scale": ("shared", "shared"),
+    "threshold": ("0.3", 0.3),
     "overlay": ("webp", "webp"),
     "max_side": ("0", 0),
     "colormap": ("magma", "magma"),

@@ -13,18 +13,20 @@
 
 from gradcam.engine import Explainer
 from gradcam.errors import EngineFault, GradcamError, UnusableLayer
-from gradcam.explanation import Ask, Outcome, RawMap
+from gradcam.explanation import Ask, Faithfulness, Outcome, RawMap
 from gradcam.layers import Layer, LayerTable
 from gradcam.methods import METHODS
 from gradcam.networks import freeze
-from gradcam.targets import Target, Top
+from gradcam.targets import Difference, Target, Top
 from gradcam.version import __version__
 
 __all__ = [
     "METHODS",
     "Ask",
+    "Difference",
     "EngineFault",
     "Explainer",
+    "Faithfulness",
     "GradcamError",
     "Layer",
     "LayerTable",

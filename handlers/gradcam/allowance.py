@@ -1,9 +1,37 @@
 """What one request may still cost, counted down while its pictures are read."""
 
+from collections.abc import Sequence
+
 from gradcam.errors import TooLarge
+from gradcam.explanation import Ask
+from gradcam.layers import Layer
 from gradcam.settings import Limits
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
+_PERTURBING = ("scorecam", "ablationcam")
+_PASSES_OF_A_SCORE = 21  # 10 steps of deletion, 10 of insertion, the picture through its map
+
+
+def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
+    """How many forward passes of one picture an ask takes beyond the first, at most.
+
+    Every noisy copy is one, and every mirrored one; a method that perturbs takes its own for each
+    of them; a score takes its own for each map, priced as if in input space. A pass of the layers
+    behind the target layer only counts as a whole one.
+
+    Args:
+        ask: What is asked.
+        layers: Its target layers.
+        maps: How many maps it may ask for.
+    """
+    copies = (1 + ask.smooth) * (1 + ask.flip)
+    perturbed = sum(_price(ask.method, layer.channels) for layer in layers)
+    return copies - 1 + copies * perturbed + maps * ask.score * _PASSES_OF_A_SCORE
+
+
+def _price(method: str, channels: int) -> int:
+    """Passes that a method takes for one picture at one layer, beyond the first."""
+    return channels + 1 if method in _PERTURBING else 0  # one for every channel, and a baseline
 
 
 class Allowance:
@@ -14,10 +42,24 @@ class Allowance:
         self._limits = limits
         self.drawn = 0  # pixels of the pictures in the answer
         self._numbers = 0
+        self._passes = 0
 
     def decode(self, width: int, height: int) -> None:
         """Counts a picture that was decoded; the decoder has held it against ``pixels``."""
         self.pixels -= width * height
+
+    def compute(self, ask: Ask, layers: Sequence[Layer], maps: int) -> None:
+        """Counts the forward passes of one picture beyond the first.
+
+        Raises:
+            TooLarge: They are more than one request may cause.
+        """
+        self._passes += passes(ask, layers, maps)
+        if self._passes > self._limits.max_passes:
+            raise TooLarge(
+                f"the request takes {self._passes:,} further forward passes; at most "
+                f"{self._limits.max_passes:,} are made: {_cheaper(ask)}"
+            )
 
     def draw(self, size: tuple[int, int], pictures: int) -> None:
         """Counts pictures of the answer, each of ``size``.
@@ -47,3 +89,16 @@ class Allowance:
                 f"{self._limits.max_answer_bytes:,} are sent: ask for fewer targets, a layer with "
                 "a smaller map, or heatmap png or none"
             )
+
+
+def _cheaper(ask: Ask) -> str:
+    """What to lower of an ask that takes too many passes."""
+    ways = [
+        ("lower smooth", ask.smooth > 0),
+        ("leave flip out", ask.flip),
+        ("leave score out or ask for fewer targets", ask.score),
+        ("choose another method or a layer of fewer channels", ask.method in _PERTURBING),
+        ("send fewer instances", True),
+    ]
+    *first, last = [way for way, helps in ways if helps]
+    return f"{', '.join(first)}{' or ' if first else ''}{last}"

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from PIL import Image
-
-from gradcam import document, render
+from gradcam import document, drawing, render
 from gradcam.document import ModelCard
+from gradcam.drawing import Subject
 from gradcam.errors import GradcamError, TooLarge
+from gradcam.evidence import weigh
 from gradcam.explanation import Outcome, RawMap
-from gradcam.geometry import View
 from gradcam.labels import ClassList
-from gradcam.options import Options
 from gradcam.settings import Limits
 from gradcam.targets import greatest
 
@@ -35,32 +33,20 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One picture of a request, ready to be answered about.
+class Writer:
+    """Writes the answers of one model.
 
     Attributes:
-        width: Of the upright picture, in pixels.
-        height: Likewise.
-        view: What the network saw of it.
-        canvas: The picture as pictures in the answer show it, at most ``max_side`` long; ``None``
-            where none shows it.
-        options: The request's.
+        model: What is said of it.
+        classes: Its own.
+        limits: On answers.
+        activation: From logits to probabilities; one of :data:`gradcam.document.ACTIVATIONS`.
     """
-
-    width: int
-    height: int
-    view: View
-    canvas: Image.Image | None
-    options: Options
-
-
-@dataclass(frozen=True)
-class Writer:
-    """Writes the answers of one model."""
 
     model: ModelCard
     classes: ClassList
     limits: Limits
+    activation: str = "softmax"
 
     def predictions(
         self, subjects: Sequence[Subject], outcomes: Sequence[Outcome], *, wrapped: bool
@@ -73,7 +59,9 @@ class Writer:
         documents = [
             self._full(subject, outcome)
             if subject.options.detail == "full"
-            else document.label_probabilities(outcome.logits, subject.options.top_k, self.classes)
+            else document.label_probabilities(
+                outcome.logits, subject.options.top_k, self.classes, self.activation
+            )
             for subject, outcome in zip(subjects, outcomes, strict=True)
         ]
         return self._respond({"predictions": documents} if wrapped else documents[0])
@@ -102,18 +90,19 @@ class Writer:
         Raises:
             TooLarge: The answer is beyond the limit.
         """
-        panels = render.beside([_overlay(subject, raw) for raw in outcome.maps])
-        data = _encode(panels, picture_type)
+        greatest = _shared_maximum(subject, outcome)
+        grids = [document.grid_of(raw, greatest) for raw in outcome.maps]
+        data = drawing.encode(drawing.panels(subject, grids), picture_type)
         self._check(len(data))
         return Response(200, render.PICTURE_TYPES[picture_type], data)
 
     def _full(self, subject: Subject, outcome: Outcome) -> dict[str, Any]:
-        probabilities = document.probabilities_of(outcome.logits)
+        scores = document.Scores.of(outcome.logits, self.activation)
         return {
             "model": asdict(self.model),
             "image": {"width": subject.width, "height": subject.height},
             "predictions": [
-                document.class_entry(index, outcome.logits, probabilities, self.classes)
+                document.class_entry(index, scores, self.classes)
                 for index in greatest(outcome.logits, subject.options.top_k)
             ],
         }
@@ -121,13 +110,15 @@ class Writer:
     def _explanations(
         self, subject: Subject, outcome: Outcome, budget: "_Budget"
     ) -> list[dict[str, Any]]:
-        probabilities = document.probabilities_of(outcome.logits)
+        scores = document.Scores.of(outcome.logits, self.activation)
+        shared = _shared_maximum(subject, outcome)
         return [
             {
-                **document.class_entry(raw.index, outcome.logits, probabilities, self.classes),
-                "method": raw.method,
-                "layer": raw.layer,
-                **_shown(subject, raw, budget),
+                **document.goal_entry(raw, scores, self.classes),
+                **document.asked_entry(raw, subject.options),
+                **({} if shared is None else document.shared_entry(shared)),
+                "evidence": _evidence(subject, raw),
+                **_shown(subject, raw, shared, budget),
             }
             for raw in outcome.maps
         ]
@@ -168,59 +159,38 @@ def _too_large(size: int, limit: int) -> TooLarge:
     )
 
 
-def _shown(subject: Subject, raw: RawMap, budget: _Budget) -> dict[str, Any]:
+def _shared_maximum(subject: Subject, outcome: Outcome) -> float | None:
+    """What all maps of the picture are divided by; ``None`` where each has its own."""
+    if subject.options.scale != "shared":
+        return None
+    return max((raw.maximum for raw in outcome.maps), default=0.0)
+
+
+def _evidence(subject: Subject, raw: RawMap) -> dict[str, Any]:
+    evidence = weigh(
+        raw.values,
+        subject.view.region,
+        subject.view.part.region,
+        subject.options.threshold,
+        silent=raw.silent,
+    )
+    return document.evidence_entry(evidence)
+
+
+def _shown(subject: Subject, raw: RawMap, shared: float | None, budget: _Budget) -> dict[str, Any]:
     """The map and its pictures, as the options want them."""
-    options = subject.options
+    options, grid = subject.options, document.grid_of(raw, shared)
     entry: dict[str, Any] = {}
     if options.heatmap != "none":
         entry["heatmap"] = document.heatmap_entry(raw, subject.view.region)
     if options.heatmap == "grid":
-        entry["heatmap"]["values"] = document.heatmap_values(raw)
+        entry["heatmap"]["values"] = document.grid_entry(grid)
     if options.heatmap == "png":
-        grey = _grey_map(subject, raw)
+        grey = drawing.encode(drawing.grey_map(subject, grid), "png")
         budget.spend(len(grey) * 4 // 3)
         entry["heatmap"] |= document.encoded_entry(render.PICTURE_TYPES["png"], grey)
     if options.overlay != "none":
-        data = _encode(_overlay(subject, raw), options.overlay)
+        data = drawing.encode(drawing.overlay(subject, grid), options.overlay)
         budget.spend(len(data) * 4 // 3)
         entry["overlay"] = document.encoded_entry(render.PICTURE_TYPES[options.overlay], data)
     return entry
-
-
-def _overlay(subject: Subject, raw: RawMap) -> render.Pixels:
-    canvas = _canvas(subject)
-    across, down = canvas.width / subject.width, canvas.height / subject.height
-    return render.overlay(
-        canvas,
-        document.grid_of(raw),
-        subject.view.region.scaled(across, down),
-        subject.options.colormap,
-        subject.options.alpha,
-        subject.view.part.region.scaled(across, down),
-    )
-
-
-def _grey_map(subject: Subject, raw: RawMap) -> bytes:
-    width, height = render.fit(subject.width, subject.height, subject.options.max_side)
-    across, down = width / subject.width, height / subject.height
-    levels = render.grey_map(
-        document.grid_of(raw),
-        subject.view.region.scaled(across, down),
-        width,
-        height,
-        subject.view.part.region.scaled(across, down),
-    )
-    return _encode(levels, "png")
-
-
-def _canvas(subject: Subject) -> Image.Image:
-    if subject.canvas is None:
-        raise ValueError("an overlay was asked for, but the picture was not kept")
-    return subject.canvas
-
-
-def _encode(pixels: render.Pixels, picture_type: str) -> bytes:
-    try:
-        return render.encode(pixels, picture_type)
-    except ValueError as error:
-        raise TooLarge(f"{error}; lower max_side or ask for fewer targets") from None

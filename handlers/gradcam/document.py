@@ -2,22 +2,21 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradcam.evidence import Evidence
 from gradcam.explanation import RawMap
 from gradcam.geometry import Region
 from gradcam.labels import ClassList
-from gradcam.layers import LayerTable
-from gradcam.methods import METHODS
-from gradcam.options import OPTIONS
+from gradcam.options import Options
 from gradcam.render import Grid
-from gradcam.settings import Settings
 from gradcam.targets import greatest
 from gradcam.version import __version__
 
@@ -46,30 +45,110 @@ def number(value: float) -> float:
     return float(f"{value:.7g}")
 
 
-def class_entry(
-    index: int, logits: Tensor, probabilities: Tensor, classes: ClassList
-) -> dict[str, Any]:
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor | None]] = MappingProxyType(
+    {
+        "softmax": lambda logits: torch.softmax(logits.double(), dim=0),
+        "sigmoid": lambda logits: torch.sigmoid(logits.double()),
+        "none": lambda _: None,
+    }
+)
+"""From logits ``[C]`` to probabilities ``[C]``, float64, 0…1: of one class among all, of each class
+on its own, or none because the network's output is no logit."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a network says of every class.
+
+    Attributes:
+        logits: ``[C]``.
+        probabilities: ``[C]``, float64, 0…1; ``None`` where the model has none.
+    """
+
+    logits: Tensor
+    probabilities: Tensor | None
+
+    @classmethod
+    def of(cls, logits: Tensor, activation: str = "softmax") -> "Scores":
+        """With the probabilities that one of :data:`ACTIVATIONS` makes of the logits."""
+        return cls(logits, ACTIVATIONS[activation](logits))
+
+
+def class_entry(index: int, scores: Scores, classes: ClassList) -> dict[str, Any]:
     """What is said of one class: index, id, label, logit and probability."""
     name = classes[index]
+    probabilities = scores.probabilities
     return {
         "index": index,
         "id": name.id,
         "label": name.label,
-        "logit": number(float(logits[index])),
-        "probability": number(float(probabilities[index])),
+        "logit": number(float(scores.logits[index])),
+        "probability": None if probabilities is None else number(float(probabilities[index])),
     }
 
 
-def probabilities_of(logits: Tensor) -> Tensor:
-    """Softmax in float64: ``[C]`` to ``[C]``, 0…1."""
-    return torch.softmax(logits.double(), dim=0)
+def label_probabilities(
+    logits: Tensor, top_k: int, classes: ClassList, activation: str = "softmax"
+) -> dict[str, float]:
+    """``{label: probability}``, best first, as TorchServe's own image classifier answers.
 
-
-def label_probabilities(logits: Tensor, top_k: int, classes: ClassList) -> dict[str, float]:
-    """``{label: probability}``, best first, as TorchServe's own image classifier answers."""
-    probabilities = probabilities_of(logits)
+    Where the model has no probabilities, the logits stand in their place.
+    """
+    probabilities = Scores.of(logits, activation).probabilities
+    values = logits if probabilities is None else probabilities
     labels = classes.unique_labels
-    return {labels[index]: number(float(probabilities[index])) for index in greatest(logits, top_k)}
+    return {labels[index]: number(float(values[index])) for index in greatest(logits, top_k)}
+
+
+def goal_entry(raw: RawMap, scores: Scores, classes: ClassList) -> dict[str, Any]:
+    """The class that a map explains, and the one that it is set against, if there is one."""
+    entry = class_entry(raw.index, scores, classes)
+    if raw.versus is not None:
+        entry["versus"] = class_entry(raw.versus, scores, classes)
+        difference = float(scores.logits[raw.index]) - float(scores.logits[raw.versus])
+        entry["difference"] = number(difference)
+    return entry
+
+
+def asked_entry(raw: RawMap, options: Options) -> dict[str, Any]:
+    """How a map was made; what is not out of the ordinary is left out."""
+    entry: dict[str, Any] = {
+        "method": raw.method,
+        "layer": raw.layers[0] if len(raw.layers) == 1 else list(raw.layers),
+    }
+    if len(raw.layers) > 1:
+        entry["fuse"] = options.fuse
+    if options.smooth:
+        entry["smooth"] = {"copies": options.smooth, "noise": options.noise, "seed": options.seed}
+    if options.flip:
+        entry["flip"] = True
+    if raw.bypassed:
+        entry["bypassed"] = True
+    if raw.faithfulness is not None:
+        measured = asdict(raw.faithfulness)
+        entry["faithfulness"] = {
+            name: number(value) if isinstance(value, float) else value
+            for name, value in measured.items()
+        }
+    return entry
+
+
+def shared_entry(maximum: float) -> dict[str, Any]:
+    """That the maps of a picture are on one scale, and what is 1 on it."""
+    return {"scale": "shared", "shared_max": number(maximum)}
+
+
+def evidence_entry(evidence: Evidence) -> dict[str, Any]:
+    """What a map says in numbers."""
+    return {
+        "max": number(evidence.maximum),
+        "positive_share": number(evidence.positive_share),
+        "peak": None if evidence.peak is None else [round(edge, 3) for edge in evidence.peak],
+        "spread": number(evidence.spread),
+        "low_evidence": evidence.low_evidence,
+        "box": None if evidence.box is None else region_entry(evidence.box),
+        "threshold": evidence.threshold,
+    }
 
 
 def heatmap_entry(raw: RawMap, region: Region) -> dict[str, Any]:
@@ -83,14 +162,14 @@ def heatmap_entry(raw: RawMap, region: Region) -> dict[str, Any]:
     }
 
 
-def heatmap_values(raw: RawMap) -> list[list[float]]:
+def grid_entry(grid: Grid) -> list[list[float]]:
     """The map as numbers at the layer's own resolution, 0…1."""
-    return [[number(value) for value in row] for row in grid_of(raw).tolist()]
+    return [[number(value) for value in row] for row in grid.tolist()]
 
 
-def grid_of(raw: RawMap) -> Grid:
-    """The map after the ReLU over its maximum, ``[h, w]``, 0…1."""
-    return raw.heatmap().numpy().astype(np.float32)
+def grid_of(raw: RawMap, maximum: float | None = None) -> Grid:
+    """The map after the ReLU over its maximum, or the one given: ``[h, w]``, 0…1."""
+    return raw.heatmap(maximum).numpy().astype(np.float32)
 
 
 def region_entry(region: Region) -> list[float]:
@@ -113,33 +192,3 @@ def to_json(document: object) -> bytes:
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     # a lone surrogate, which JSON input may smuggle into a message, has no UTF-8
     return text.encode("utf-8", "replace")
-
-
-def description(
-    model: ModelCard, settings: Settings, classes: ClassList, layers: LayerTable, layer: str | None
-) -> dict[str, Any]:
-    """What ``GET /models/{model}?customized=true`` tells."""
-    return {
-        "model": asdict(model),
-        "classes": [asdict(name) for name in classes.names],
-        "layers": {
-            "default": layer,
-            "candidates": [asdict(layers.choose(name)) for name in layers.candidates],
-        },
-        "methods": {"default": settings.method, "available": list(METHODS)},
-        "preprocessing": asdict(settings.preprocessing),
-        "limits": asdict(settings.limits),
-        "options": _options_table(),
-    }
-
-
-def _options_table() -> Sequence[Mapping[str, str | None]]:
-    return [
-        {
-            "name": name,
-            "values": option.values,
-            "default": option.default,
-            "meaning": option.meaning,
-        }
-        for name, option in OPTIONS.items()
-    ]

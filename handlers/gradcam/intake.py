@@ -11,11 +11,11 @@ from torch import Tensor
 
 from gradcam import render
 from gradcam.allowance import Allowance
-from gradcam.answer import Subject
+from gradcam.drawing import Subject
 from gradcam.errors import GradcamError, InvalidOption, UnusableLayer, out_of_time
 from gradcam.explanation import Ask
 from gradcam.geometry import part_of, plan_view
-from gradcam.options import Vocabulary, parse_options
+from gradcam.options import Options, Vocabulary, parse_options
 from gradcam.picture import decode_picture
 from gradcam.preprocess import show
 from gradcam.settings import Settings
@@ -90,20 +90,20 @@ class Intake:
         options = parse_options(instance.options, self.vocabulary)
         if incoming.accept:
             options = replace(options, overlay=incoming.accept)
-        if incoming.explain and options.layer is None:
-            raise UnusableLayer(self.vocabulary.layers.why_no_default)
+        ask = self._ask(options, left) if incoming.explain else None
         picture = decode_picture(instance.picture, self.settings.limits.max_bytes, left.pixels)
         left.decode(picture.width, picture.height)
         view = plan_view(part_of(picture.frame, options.crop), self.settings.preprocessing)
         drawn = incoming.explain and options.overlay != "none"
         if incoming.explain:
-            layer = self.vocabulary.layers.choose(options.layer)
             kinds = drawn + (options.heatmap == "png" and not incoming.accept)
             size = render.fit(picture.width, picture.height, options.max_side)
-            maps = count_maps(options.target, len(self.vocabulary.classes))
+            maps = self._maps(options)
             left.draw(size, maps * kinds)
             if options.heatmap == "grid" and not incoming.accept:
-                left.write(maps * layer.height * layer.width)
+                layers = [self.vocabulary.layers.choose(name) for name in options.layer]
+                # maps of several layers become one of the finest one's size
+                left.write(maps * max(layer.height * layer.width for layer in layers))
         return Row(
             Subject(
                 picture.width,
@@ -113,5 +113,27 @@ class Intake:
                 options,
             ),
             show(picture.image, view, self.settings.preprocessing.interpolation),
-            Ask(options.target, options.method, options.layer) if incoming.explain else None,
+            ask,
         )
+
+    def _ask(self, options: Options, left: Allowance) -> Ask:
+        if not options.layer:
+            raise UnusableLayer(self.vocabulary.layers.why_no_default)
+        ask = Ask(
+            targets=options.target,
+            method=options.method,
+            layers=options.layer,
+            fuse=options.fuse,
+            smooth=options.smooth,
+            noise=options.noise,
+            seed=options.seed,
+            flip=options.flip,
+            score=options.score,
+            call=options.call,
+        )
+        layers = [self.vocabulary.layers.choose(name) for name in options.layer]
+        left.compute(ask, layers, self._maps(options))
+        return ask
+
+    def _maps(self, options: Options) -> int:
+        return count_maps(options.target, len(self.vocabulary.classes))

@@ -1,19 +1,21 @@
 """What a request may ask for: one table of options, the same for every way of sending them."""
 
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from gradcam.errors import InvalidOption
+from gradcam.explanation import FUSIONS
 from gradcam.geometry import Box
 from gradcam.labels import ClassList
 from gradcam.layers import LayerTable
 from gradcam.methods import METHODS
+from gradcam.option_values import Reader, box, choice, flag, names, share, whole
 from gradcam.render import COLORMAPS, PICTURE_TYPES
-from gradcam.targets import Target, parse_targets
+from gradcam.target_names import parse_targets
+from gradcam.targets import Target
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,24 @@ class Options:
 
     target: tuple[Target, ...]
     method: str
-    layer: str | None
+    layer: tuple[str, ...]  # none where the model has no default
+    fuse: str
+    smooth: int
+    noise: float
+    seed: int
+    flip: bool
+    call: int
+    score: bool
     top_k: int
     detail: str
     heatmap: str
+    scale: str
+    threshold: float
     overlay: str
     max_side: int
     colormap: str
     alpha: float
     crop: Box | None
-
-
-Reader = Callable[[str, object, Vocabulary], Any]
-"""``(option's name, what was sent, vocabulary) -> value``; raises :class:`InvalidOption`."""
 
 
 @dataclass(frozen=True)
@@ -64,108 +71,107 @@ class Option:
         values: What it takes, for the documents and the messages.
         default: Its value when it is not sent, as it would be sent; ``None`` for the model's own.
         meaning: One line.
-        read: Turns what was sent into the value.
+        read: Turns its name, what was sent and the vocabulary into the value.
     """
 
     values: str
     default: str | None
     meaning: str
-    read: Reader
+    read: Callable[[str, object, Vocabulary], Any]
 
 
-def _choice(choices: Sequence[str]) -> Reader:
-    def read(name: str, value: object, _: Vocabulary) -> str:
-        text = value.strip().lower() if isinstance(value, str) else value
-        if text not in choices:
-            raise _wrong(name, value, f"one of {', '.join(choices)}", choices)
-        return str(text)
-
-    return read
+def _option(values: str, default: str | None, meaning: str, read: Reader) -> Option:
+    """One that reads the same for every model."""
+    return Option(values, default, meaning, lambda name, value, _: read(name, value))
 
 
-def _whole(lowest: int) -> Reader:
-    def read(name: str, value: object, _: Vocabulary) -> int:
-        number = _number(value)
-        if number is None or not number.is_integer() or number < lowest:
-            raise _wrong(name, value, f"a whole number from {lowest} up")
-        return int(min(number, 2**31))
-
-    return read
+def _one_of(choices: Sequence[str], default: str, meaning: str) -> Option:
+    return _option(", ".join(choices), default, meaning, choice(choices))
 
 
-def _read_alpha(name: str, value: object, _: Vocabulary) -> float:
-    number = _number(value)
-    if number is None or not 0 <= number <= 1:
-        raise _wrong(name, value, "a number from 0 to 1")
-    return number
-
-
-def read_crop(value: object) -> Box:
-    """Reads ``left,top,width,height``, a text or a list.
-
-    Raises:
-        InvalidOption: It is something else.
-    """
-    parts = value.split(",", 4) if isinstance(value, str) else value
-    numbers = [_number(part) for part in parts[:5]] if isinstance(parts, list) else []
-    whole = [int(n) for n in numbers if n is not None and n.is_integer() and 0 <= n < 2**31]
-    if len(numbers) != 4 or len(whole) != 4 or min(whole[2:]) < 1:
-        wanted = "left,top,width,height in whole pixels of the upright picture"
-        raise _wrong("crop", value, wanted)
-    return Box(*whole)
-
-
-def _read_layer(_name: str, value: object, vocabulary: Vocabulary) -> str:
-    if not isinstance(value, str):
-        raise _wrong("layer", value, "the dotted name of a module")
-    return vocabulary.layers.choose(value.strip()).name
+def _read_layers(name: str, value: object, vocabulary: Vocabulary) -> tuple[str, ...]:
+    layers = (vocabulary.layers.choose(one).name for one in names(_MOST_LAYERS)(name, value))
+    return tuple(dict.fromkeys(layers))
 
 
 def _read_target(_name: str, value: object, vocabulary: Vocabulary) -> tuple[Target, ...]:
     return parse_targets(value, vocabulary.classes, vocabulary.max_targets)
 
 
+_MOST_LAYERS = 16
+_MOST_CALLS = 10_000
+_SPELLINGS = {"gradcampp": "gradcam++"}  # for whoever has trouble with a plus sign
+
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
         "target": Option(
-            "class index, class id, label, `topN`, or a list of them",
+            "class index, class id, label, `topN`, `class~class`, or a list of them",
             "top1",
-            "the classes to explain",
+            "the classes to explain; with ~, why the first rather than the second",
             _read_target,
         ),
-        "method": Option(", ".join(METHODS), None, "the CAM method", _choice(tuple(METHODS))),
-        "layer": Option("dotted module name", None, "the target layer", _read_layer),
-        "top_k": Option("a whole number from 1 up", "5", "how many predictions to list", _whole(1)),
-        "detail": Option(
-            "labels, full", "labels", "what predictions look like", _choice(("labels", "full"))
+        "method": _option(
+            ", ".join(METHODS), None, "the CAM method", choice(tuple(METHODS), _SPELLINGS)
         ),
-        "heatmap": Option(
-            "grid, png, none",
+        "layer": Option(
+            "dotted module name, or a list of them",
+            None,
+            "the target layer; the maps of several are fused into one",
+            _read_layers,
+        ),
+        "fuse": _one_of(FUSIONS, "mean", "how the maps of several layers become one"),
+        "smooth": _option(
+            "a whole number from 0 up",
+            "0",
+            "noisy copies of the picture whose maps are averaged",
+            whole(0),
+        ),
+        "noise": _option(
+            "0 to 1",
+            "0.15",
+            "their standard deviation, as a share of the range of the network's input",
+            share,
+        ),
+        "seed": _option("a whole number from 0 up", "0", "of the noise", whole(0, 2**31 - 1)),
+        "flip": _option("true, false", "false", "average with the mirrored picture's map", flag),
+        "call": _option(
+            "a whole number; -1 is the last",
+            "-1",
+            "which call of a layer that the network calls several times",
+            whole(-_MOST_CALLS, _MOST_CALLS),
+        ),
+        "score": _option(
+            "true, false", "false", "measure how far the probability follows the map", flag
+        ),
+        "top_k": _option("a whole number from 1 up", "5", "how many predictions to list", whole(1)),
+        "detail": _one_of(("labels", "full"), "labels", "what predictions look like"),
+        "heatmap": _one_of(
+            ("grid", "png", "none"),
             "grid",
             "the map as numbers, as a grey picture, or not at all",
-            _choice(("grid", "png", "none")),
         ),
-        "overlay": Option(
-            f"none, {', '.join(PICTURE_TYPES)}",
-            "none",
-            "the map over the picture",
-            _choice(("none", *PICTURE_TYPES)),
+        "scale": _one_of(
+            ("own", "shared"),
+            "own",
+            "divide each map by its own maximum, or all of a picture's by the greatest",
         ),
-        "max_side": Option(
+        "threshold": _option(
+            "0 to 1", "0.15", "the share of the map's maximum from which the box holds it", share
+        ),
+        "overlay": _one_of(("none", *PICTURE_TYPES), "none", "the map over the picture"),
+        "max_side": _option(
             "a whole number; 0 for the picture's own",
             "1600",
             "the longest side in pixels of pictures in the answer",
-            _whole(0),
+            whole(0),
         ),
-        "colormap": Option(
-            ", ".join(COLORMAPS), "jet", "the overlay's colours", _choice(tuple(COLORMAPS))
-        ),
-        "alpha": Option("0 to 1", "0.4", "the share of the map in the overlay", _read_alpha),
-        "crop": Option(
+        "colormap": _one_of(tuple(COLORMAPS), "jet", "the overlay's colours"),
+        "alpha": _option("0 to 1", "0.4", "the share of the map in the overlay", share),
+        "crop": _option(
             "left,top,width,height",
             None,
             "predict and explain this part of the upright picture only, in pixels",
-            lambda _name, value, _vocabulary: read_crop(value),
+            box,
         ),
     }
 )
@@ -187,7 +193,8 @@ def parse_options(sent: Mapping[str, object], vocabulary: Vocabulary) -> Options
     for name in sent:
         if name not in OPTIONS:
             raise InvalidOption(_unknown(name))
-    model_own = {"method": vocabulary.default_method, "layer": vocabulary.default_layer}
+    default_layers = (vocabulary.default_layer,) if vocabulary.default_layer else ()
+    model_own = {"method": vocabulary.default_method, "layer": default_layers}
     values: dict[str, Any] = {}
     for name, option in OPTIONS.items():
         given = _text_of(name, sent[name]) if sent.get(name) is not None else option.default
@@ -206,16 +213,6 @@ def _text_of(name: str, value: object) -> object:
     return value
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _unknown(name: str) -> str:
     if name == "explain":
         return "over HTTP the path decides: send the request to /explanations instead"
@@ -224,11 +221,3 @@ def _unknown(name: str) -> str:
         f"option {name[:80]!r} does not exist; did you mean {close[0]!r}? "
         f"The options are {', '.join(OPTIONS)}"
     )
-
-
-def _wrong(name: str, value: object, wanted: str, choices: Sequence[str] = ()) -> InvalidOption:
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}…"
-    close = difflib.get_close_matches(str(value)[:80].lower(), choices, n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return InvalidOption(f"{name} {shown} is not {wanted}{hint}")

@@ -13,6 +13,7 @@ import torch
 
 from gradcam import document
 from gradcam.answer import JSON, Response, Writer, refusal
+from gradcam.description import description
 from gradcam.document import ModelCard
 from gradcam.engine import Explainer
 from gradcam.errors import EngineFault, GradcamError, MalformedRequest, out_of_time
@@ -71,7 +72,7 @@ class Service:
     def describe(self) -> Response:
         """What the management API tells of the model."""
         writer, vocabulary = self._writer, self._vocabulary
-        told = document.description(
+        told = description(
             writer.model,
             self._settings,
             writer.classes,

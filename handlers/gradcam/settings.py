@@ -45,6 +45,9 @@ class Limits:
         max_instances: Pictures in one request.
         max_targets: Maps per picture.
         max_rows: Pictures in one forward pass.
+        max_passes: Forward passes of one picture that one request may cause beyond the first one of
+            each: noisy and mirrored copies, methods that perturb, scores. The default lets
+            Score-CAM at ResNet-50's 2,048 channels through once.
         max_seconds: Into a batch: after that, only the first map of a request's first picture is
             computed still, and requests for more are refused. As long again into drawing: after
             that, answers with large pictures are refused. Both together well below TorchServe's
@@ -59,6 +62,7 @@ class Limits:
     max_instances: int = 16
     max_targets: int = 16
     max_rows: int = 16
+    max_passes: int = 3000
     max_seconds: int = 45
     max_drawn_pixels: int = 32_000_000
     max_answer_bytes: int = 6_000_000
