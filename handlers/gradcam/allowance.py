@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from gradcam.errors import TooLarge
 from gradcam.explanation import Ask
 from gradcam.layers import Layer
+from gradcam.perturbation import passes as perturbing
 from gradcam.settings import Limits
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
-_PERTURBING = ("scorecam", "ablationcam")
 _PASSES_OF_A_SCORE = 21  # 10 steps of deletion, 10 of insertion, the picture through its map
 
 
@@ -25,13 +25,8 @@ def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
         maps: How many maps it may ask for.
     """
     copies = (1 + ask.smooth) * (1 + ask.flip)
-    perturbed = sum(_price(ask.method, layer.channels) for layer in layers)
+    perturbed = sum(perturbing(ask.method, layer.channels) for layer in layers)
     return copies - 1 + copies * perturbed + maps * ask.score * _PASSES_OF_A_SCORE
-
-
-def _price(method: str, channels: int) -> int:
-    """Passes that a method takes for one picture at one layer, beyond the first."""
-    return channels + 1 if method in _PERTURBING else 0  # one for every channel, and a baseline
 
 
 class Allowance:
@@ -97,7 +92,7 @@ def _cheaper(ask: Ask) -> str:
         ("lower smooth", ask.smooth > 0),
         ("leave flip out", ask.flip),
         ("leave score out or ask for fewer targets", ask.score),
-        ("choose another method or a layer of fewer channels", ask.method in _PERTURBING),
+        ("choose another method or a layer of fewer channels", perturbing(ask.method, 1) > 0),
         ("send fewer instances", True),
     ]
     *first, last = [way for way, helps in ways if helps]

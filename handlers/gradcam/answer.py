@@ -40,7 +40,7 @@ class Writer:
         model: What is said of it.
         classes: Its own.
         limits: On answers.
-        activation: From logits to probabilities; one of :data:`gradcam.document.ACTIVATIONS`.
+        activation: From logits to probabilities; one of :data:`gradcam.probability.ACTIVATIONS`.
     """
 
     model: ModelCard

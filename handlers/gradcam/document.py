@@ -2,13 +2,10 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gradcam.evidence import Evidence
@@ -16,6 +13,7 @@ from gradcam.explanation import RawMap
 from gradcam.geometry import Region
 from gradcam.labels import ClassList
 from gradcam.options import Options
+from gradcam.probability import ACTIVATIONS
 from gradcam.render import Grid
 from gradcam.targets import greatest
 from gradcam.version import __version__
@@ -45,17 +43,6 @@ def number(value: float) -> float:
     return float(f"{value:.7g}")
 
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor | None]] = MappingProxyType(
-    {
-        "softmax": lambda logits: torch.softmax(logits.double(), dim=0),
-        "sigmoid": lambda logits: torch.sigmoid(logits.double()),
-        "none": lambda _: None,
-    }
-)
-"""From logits ``[C]`` to probabilities ``[C]``, float64, 0…1: of one class among all, of each class
-on its own, or none because the network's output is no logit."""
-
-
 @dataclass(frozen=True)
 class Scores:
     """What a network says of every class.
@@ -70,8 +57,8 @@ class Scores:
 
     @classmethod
     def of(cls, logits: Tensor, activation: str = "softmax") -> "Scores":
-        """With the probabilities that one of :data:`ACTIVATIONS` makes of the logits."""
-        return cls(logits, ACTIVATIONS[activation](logits))
+        """With the probabilities that the model's activation makes of the logits."""
+        return cls(logits, None if activation == "none" else ACTIVATIONS[activation](logits))
 
 
 def class_entry(index: int, scores: Scores, classes: ClassList) -> dict[str, Any]:

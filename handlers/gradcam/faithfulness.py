@@ -86,9 +86,7 @@ def spread_out(masks: Tensor, size: Sequence[int]) -> Tensor:
     return functional.interpolate(masks[:, None], tuple(size), mode="nearest")
 
 
-def summary(
-    probabilities: Tensor, through: float, space: str, steps: int = STEPS
-) -> Faithfulness:
+def summary(probabilities: Tensor, through: float, space: str, steps: int = STEPS) -> Faithfulness:
     """Puts the numbers together.
 
     Args:

@@ -50,9 +50,7 @@ def answer_open(
                 runner.rows,
             )
         else:
-            values = run_scorecam(
-                picture, own, runner.forward, coefficients.to(own), runner.rows
-            )
+            values = run_scorecam(picture, own, runner.forward, coefficients.to(own), runner.rows)
         maps |= {q: LayerMap(value) for q, value in zip(group, values.cpu(), strict=True)}
     return maps
 

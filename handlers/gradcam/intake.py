@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradcam import render
 from gradcam.allowance import Allowance
+from gradcam.applicability import why_not
 from gradcam.drawing import Subject
 from gradcam.errors import GradcamError, InvalidOption, UnusableLayer, out_of_time
 from gradcam.explanation import Ask
@@ -132,6 +133,9 @@ class Intake:
             call=options.call,
         )
         layers = [self.vocabulary.layers.choose(name) for name in options.layer]
+        for layer in layers:
+            if reason := why_not(options.method, layer):
+                raise UnusableLayer(reason)
         left.compute(ask, layers, self._maps(options))
         return ask
 

@@ -16,6 +16,9 @@ from gradcam.explanation import Faithfulness
 from gradcam.faithfulness import STEPS, cell_masks, shown_through, spread_out, summary
 from gradcam.passes import Head, Runner
 
+_MOST_NUMBERS = 32_000_000
+"""How many numbers the masked copies of activations may have together."""
+
 _SAME = 1e-3
 """How far the logits behind unmasked activations may be from the picture's, over the greatest."""
 
@@ -52,23 +55,46 @@ class Scorer:
         Raises:
             TooLarge: Time was up.
         """
+        together = max(1, _MOST_NUMBERS // (2 * STEPS * head.output.numel())) if head else 1
+        return [
+            score
+            for start in range(0, len(maps), together)
+            for score in self._score_together(
+                picture,
+                logits,
+                maps[start : start + together],
+                indices[start : start + together],
+                head,
+            )
+        ]
+
+    def _score_together(
+        self,
+        picture: Tensor,
+        logits: Tensor,
+        maps: Sequence[Tensor],
+        indices: Sequence[int],
+        head: Head | None,
+    ) -> list[Faithfulness]:
+        """Scores as many maps as fit into memory at once."""
+        self.runner.check_time()
         through = torch.stack([shown_through(picture, values.to(picture)) for values in maps])
         masks = [cell_masks(values.to(logits)) for values in maps]
         behind = self._behind(through, logits, masks, head) if head is not None else None
-        if behind is not None:
-            answers, masked, space = behind[: len(maps)], behind[len(maps) :], "layer"
-        else:
+        if behind is None:
             covered = [
                 picture * mask
                 for values in masks
                 for mask in spread_out(values, picture.shape[1:]).to(picture)
             ]
-            everything = self.runner.forward(torch.stack([*through, *covered]))
-            answers, masked, space = everything[: len(maps)], everything[len(maps) :], "input"
-        curves = self.probabilities(masked).view(len(maps), 2 * STEPS, -1).cpu()
-        shown = self.probabilities(answers).cpu()
+            answers = self.runner.forward(torch.stack([*through, *covered]))
+        else:
+            answers = behind
+        shown = self.probabilities(answers[: len(maps)]).cpu()
+        masked = self.probabilities(answers[len(maps) :]).view(len(maps), 2 * STEPS, -1).cpu()
+        space = "input" if behind is None else "layer"
         return [
-            summary(curves[number, :, index], float(shown[number, index]), space)
+            summary(masked[number, :, index], float(shown[number, index]), space)
             for number, index in enumerate(indices)
         ]
 
