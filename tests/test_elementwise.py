@@ -12,7 +12,8 @@ from gradcam.methods.elementwise import gradcam_elementwise, hirescam, layercam
 from hand_networks import Classifier, frozen, pictures, two_stages
 
 Method = Callable[[Tensor, Tensor], Tensor]
-FORMULAS = {
+Array = paper_formulas.Array
+FORMULAS: dict[Method, Callable[[Array, Array], Array]] = {
     hirescam: paper_formulas.hirescam,
     gradcam_elementwise: paper_formulas.gradcam_elementwise,
     layercam: paper_formulas.layercam,

@@ -62,7 +62,7 @@ def failure(
         ),
         ({"layer": "layer4"}, ["layer 'layer4' does not exist", "layer3"]),
         ({"layer": "pool"}, ["layer 'pool' has a 1×1 output", "layer3"]),
-        ({"method": "gradcam++"}, ["method", "'gradcam++'", "one of gradcam"]),
+        ({"method": "guidedcam"}, ["method", "'guidedcam'", "one of gradcam"]),
         ({"metod": "gradcam"}, ["'metod'", "'method'"]),
         ({"limits": {"max_bytes": 0}}, ["limits: max_bytes: 0", "a whole number from 1"]),
         ({"preprocessing": {"crop_size": 0}}, ["preprocessing: crop_size", "a whole number"]),

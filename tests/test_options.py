@@ -123,7 +123,10 @@ WRONG_NUMBERS = ["", "five", "1.5", "1,5", "-1", -1, 1.5, True, [1], {}, math.na
 @pytest.mark.parametrize(
     ("name", "wrong", "allowed"),
     [
-        *[("method", value, "one of gradcam") for value in ["", "cam", 5, True, ["gradcam"], {}]],
+        *[
+            ("method", value, "one of gradcam")
+            for value in ["", "guidedcam", 5, True, ["gradcam"], {}]
+        ],
         *[("top_k", value, "a whole number from 1 up") for value in [*WRONG_NUMBERS, 0, HUGE]],
         *[("max_side", value, "a whole number from 0 up") for value in [*WRONG_NUMBERS, "1e999"]],
         *[

@@ -65,7 +65,7 @@ def test_it_holds_what_torchserve_needs_and_our_code(packager: Packager, tmp_pat
     archive = packager.make(*MANY, "--model-name", "mine", "--version", "3.1", to=tmp_path)
     assert archive == tmp_path / "mine.mar"
     handlers = ROOT / "handlers"
-    code = [handlers / "gradcam_handler.py", *(handlers / "gradcam").glob("*.py")]
+    code = [handlers / "gradcam_handler.py", *(handlers / "gradcam").rglob("*.py")]
     with zipfile.ZipFile(archive) as file:
         assert set(file.namelist()) == {
             "MAR-INF/MANIFEST.json",

@@ -83,7 +83,7 @@ OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "no such architecture": (("--arch", "shufflenet"), ("'shufflenet'", "shufflenet_v2_x1_0")),
     "no such layer": ((*MANY, "--layer", "stage9"), ("stage9", "stage4")),
     "a layer without a map": ((*MANY, "--layer", "fc"), ("fc", "conv5")),
-    "no such method": ((*MANY, "--method", "scorecam"), ("scorecam", "gradcam")),
+    "no such method": ((*MANY, "--method", "guidedcam"), ("guidedcam", "gradcam")),
     "no such limit": ((*MANY, "--limit", "max_pixel=3"), ("max_pixel", "max_pixels")),
     "a limit's value": ((*MANY, "--limit", "max_pixels=many"), ("max_pixels", "many")),
     "a limit without a value": ((*MANY, "--limit", "max_pixels"), ("KEY=VALUE",)),

@@ -40,7 +40,7 @@ def test_masks_are_upsampled_and_then_brought_to_0_1(size: tuple[int, int]) -> N
         expected = upsampled(activations[k], size)
         expected = (expected - expected.min()) / (expected.max() - expected.min())
         torch.testing.assert_close(found[k], expected)
-        assert (found[k].min(), found[k].max()) == (0, 1)
+        assert (float(found[k].min()), float(found[k].max())) == (0, 1)
 
 
 def test_the_other_order_would_not_reach_one() -> None:

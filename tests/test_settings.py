@@ -109,7 +109,7 @@ ODD_MAPPINGS: list[object] = [None, [], "x", {1: 2}]
         *[("num_classes", value, "a whole number from 1 to 1000000") for value in WHOLE],
         *[("architecture", value, "a name") for value in [*TEXT, None]],
         *[("layer", value, "a name") for value in TEXT],
-        *[("method", value, "one of gradcam") for value in ["cam", "", None, 5, ["gradcam"]]],
+        *[("method", value, "one of gradcam") for value in ["guidedcam", "", None, 5, ["gradcam"]]],
         *[("architecture_options", value, "a mapping") for value in ODD_MAPPINGS],
         *[("preprocessing", value, "mapping of resize") for value in [[], "x", 5]],
         *[("limits", value, "mapping of max_bytes") for value in [[], "x", 5]],

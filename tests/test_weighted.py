@@ -12,7 +12,8 @@ from gradcam.methods.weighted import cam, gradcam, gradcam_plus_plus, xgradcam
 from hand_networks import Classifier, frozen, pictures, two_stages
 
 Method = Callable[[Tensor, Tensor], Tensor]
-FORMULAS = {
+Array = paper_formulas.Array
+FORMULAS: dict[Method, Callable[[Array, Array], Array]] = {
     gradcam: paper_formulas.gradcam,
     gradcam_plus_plus: paper_formulas.gradcam_plus_plus,
     xgradcam: paper_formulas.xgradcam,
