@@ -132,7 +132,9 @@ class Explainer:
                 here = [row for row in rows if layers[row] == name]
                 for method in dict.fromkeys(_method(asks[row]) for row in here):
                     same = [row for row in here if _method(asks[row]) == method]
-                    values = _raw_maps(method, outputs[name], gradient, same)
+                    layout = self.layers.choose(name).layout
+                    seen = layout.to_maps(outputs[name]), layout.to_maps(gradient)
+                    values = _raw_maps(method, *seen, same)
                     for row, value in zip(same, values, strict=True):
                         maps[row].append(RawMap(wanted[row][number], name, method, value))
         return [late.get(row, found) for row, found in maps.items()]
