@@ -247,4 +247,4 @@ def test_names_do_not_matter() -> None:
 def test_no_name_means_the_default() -> None:
     table = survey(Classifier(Passing(nn.Identity())))
 
-    assert table.choose(None) == table.modules["body"] == Layer("body", 6, 10, 10)
+    assert table.choose(None) == table.modules["body"] == Layer("body", 6, 10, 10, linear_head=True)
