@@ -1,4 +1,4 @@
-"""The methods that perturb, run through the engine: against loops over channels written out here."""
+"""The methods that perturb, run through the engine: against loops over channels."""
 
 from typing import Any
 

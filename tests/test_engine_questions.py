@@ -1,5 +1,6 @@
 """Many questions in one pass, further passes, and scores: against asking one by one, by hand."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -175,7 +176,7 @@ def test_scores_at_the_layer_are_those_of_masking_it_by_hand() -> None:
 
 def trapezia(curve: Sequence[Tensor]) -> float:
     points = [float(point) for point in curve]
-    return sum((a + b) / 20 for a, b in zip(points, points[1:], strict=False))
+    return sum((a + b) / 20 for a, b in itertools.pairwise(points))
 
 
 class Around(nn.Module):
@@ -269,7 +270,7 @@ def test_which_call_of_a_module_is_explained(call: int, layer: str) -> None:
 def test_a_call_that_does_not_happen_is_refused() -> None:
     explainer = Explainer(frozen(Classifier(Twice())), (12, 12))
 
-    with pytest.raises(UnusableLayer, match="called 2 times.*no call 2; give call 0 to 1, or -1"):
+    with pytest.raises(UnusableLayer, match=r"called 2 times.*no call 2; give call 0 to 1, or -1"):
         explainer.run(BATCH[:1], [Ask(layers=("body.again",), call=2)])
 
 
@@ -336,7 +337,8 @@ def test_a_checkpointed_network_is_exact(layer: str) -> None:
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_a_compiled_network_is_explained_as_the_one_that_it_was_made_of(backend: str) -> None:
     compiled = torch.compile(NETWORK, backend=backend)
-    explainer = Explainer(compiled, (12, 12))  # type: ignore[arg-type]
+    assert isinstance(compiled, nn.Module)
+    explainer = Explainer(compiled, (12, 12))
 
     (plain,) = explainer.run(BATCH[:1], [None])
     (raw,) = maps_of(explainer, BATCH[0], Ask((1,)))
@@ -348,7 +350,7 @@ def test_a_compiled_network_is_explained_as_the_one_that_it_was_made_of(backend:
 
 
 def test_channels_last_changes_nothing() -> None:
-    network = small_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = small_network().to(memory_format=torch.channels_last)
     batch = BATCH.to(memory_format=torch.channels_last)
 
     (outcome, *_) = Explainer(network, (12, 12)).run(batch, [Ask((1,))] * 3)
@@ -367,11 +369,14 @@ def test_under_autocast_maps_are_float32_sums() -> None:
     assert relative_error(raw.values, full_autograd_map(NETWORK, "body", BATCH[0], 1)) < 0.05
 
 
+@pytest.mark.filterwarnings("ignore")  # torch moves quantisation to a package of its own
 def test_a_quantised_head_has_no_gradient_and_eigencam_is_offered() -> None:
-    quantised = torch.ao.quantization.quantize_dynamic(small_network(), {nn.Linear}, torch.qint8)
+    quantised = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+        small_network(), {nn.Linear}, torch.qint8
+    )
     explainer = Explainer(quantised.eval(), (12, 12))
 
-    with pytest.raises(UnusableLayer, match="gradient.*method eigencam"):
+    with pytest.raises(UnusableLayer, match=r"gradient.*method eigencam"):
         explainer.run(BATCH[:1], [Ask((1,), layers=("body",))])
     (eigen,) = maps_of(explainer, BATCH[0], Ask((1,), layers=("body",), method="eigencam"))
 

@@ -73,4 +73,4 @@ def test_nothing_and_unknown_ways_are_refused() -> None:
     with pytest.raises(ValueError, match="0 maps"):
         fuse([], "mean")
     with pytest.raises(ValueError, match="'median'"):
-        fuse([torch.zeros(1, 1)], "median")  # type: ignore[arg-type]
+        fuse([torch.zeros(1, 1)], "median")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import sending
 from archive_dir import Served
-from gradcam import Explainer, engine, intake, service
+from gradcam import Explainer, forward, intake, service
 from gradcam.errors import BrokenPicture, EngineFault
 from gradcam.geometry import Region
 from gradcam.picture import Picture, decode_picture
@@ -99,7 +99,7 @@ def test_when_time_is_up_those_who_ask_for_much_are_refused(
     instances = sending.kserve(*[{"b64": sending.b64(cat_png())}] * 3)
     unhurried = served.limited(max_rows=3).batch(plain, several, instances, plain)
     assert [answer.status for answer in unhurried] == [200, 200, 200, 200]
-    hurry(monkeypatch, service, engine)
+    hurry(monkeypatch, service, forward)
     answers = served.limited(max_seconds=1, max_rows=3).batch(plain, several, instances, plain)
     assert [answer.status for answer in answers] == [200, 413, 413, 200]
     assert "ask for fewer targets or a lower max_side, send fewer instances" in answers[1].refused(

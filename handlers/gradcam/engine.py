@@ -21,9 +21,10 @@ class Explainer:
     """A network together with what a survey found out about its layers.
 
     It keeps nothing between calls, and leaves hooks, gradients and modes of the network as they
-    were. Threads may share it: while one runs, its hooks are on the network, so the others wait. One explanation costs one forward pass and the backward pass of what follows the target
-    layer, provided that the network's parameters are frozen (:func:`gradcam.freeze`); otherwise
-    the result is the same, but autograd records the whole forward pass.
+    were. Threads may share it: while one runs, its hooks are on the network, so the others wait.
+    One explanation costs one forward pass and the backward pass of what follows the target layer,
+    provided that the network's parameters are frozen (:func:`gradcam.freeze`); otherwise the result
+    is the same, but autograd records the whole forward pass.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from gradcam.errors import EngineFault, out_of_time
@@ -79,7 +80,7 @@ class Finisher:
         several = {key: [(found, False)] for key, found in own.items()}
         sets = [(upright, False)] * bool(ask.smooth) + [(mirrored(upright), True)] * ask.flip
         for copies, turned in sets:
-            for chunk in copies.split(self.runner.rows):
+            for chunk in torch.split(copies, self.runner.rows):
                 self.runner.check_time()
                 again = self._pass(chunk, plain)
                 for number, copy in enumerate(chunk):

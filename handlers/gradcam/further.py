@@ -1,6 +1,6 @@
 """The maps of methods that perturb: they ask the network again about changed pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ def answer_open(
     groups: dict[tuple[str, int, str], list[Question]] = {}
     for q in questions:
         groups.setdefault((q.layer.name, q.call, q.method), []).append(q)
-    maps = {}
+    maps: dict[Question, LayerMap] = {}
     for group in groups.values():
         first = group[0]
         head = head_of(runner, passed, first.row, first.layer, first.call)
@@ -44,10 +44,7 @@ def answer_open(
         if METHODS[first.method].needs is Needs.HEAD_PASSES:
             _check_head(head, picture, passed.logits[first.row])
             values = run_ablationcam(
-                own,
-                lambda changed, head=head: _timed(runner, head, picture, changed),
-                coefficients.to(own),
-                runner.rows,
+                own, _behind(runner, head, picture), coefficients.to(own), runner.rows
             )
         else:
             values = run_scorecam(picture, own, runner.forward, coefficients.to(own), runner.rows)
@@ -63,9 +60,14 @@ def head_of(runner: Runner, passed: Passed, row: int, layer: Layer, call: int) -
     )
 
 
-def _timed(runner: Runner, head: Head, picture: Tensor, maps: Tensor) -> Tensor:
-    runner.check_time()
-    return head.instead(picture[None], maps)
+def _behind(runner: Runner, head: Head, picture: Tensor) -> Callable[[Tensor], Tensor]:
+    """The head as a function of activations that keeps to the deadline."""
+
+    def run(maps: Tensor) -> Tensor:
+        runner.check_time()
+        return head.instead(picture[None], maps)
+
+    return run
 
 
 def _check_head(head: Head, picture: Tensor, logits: Tensor) -> None:

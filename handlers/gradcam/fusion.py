@@ -1,7 +1,6 @@
 """Several maps of one picture made into one."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,7 +33,7 @@ def average(maps: Sequence[Tensor], mirrored: Sequence[bool] | None = None) -> T
     return torch.stack(upright).mean(dim=0)
 
 
-def fuse(maps: Sequence[Tensor], how: Literal["mean", "max"]) -> Tensor:
+def fuse(maps: Sequence[Tensor], how: str) -> Tensor:
     """Maps of several layers as one.
 
     Layers differ in scale and in grid. So of each map ``ReLU(L) / max ReLU(L)`` is taken, brought

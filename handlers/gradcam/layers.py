@@ -31,6 +31,7 @@ from gradcam.tap import Tapped, tap
 
 __all__ = ["Layer", "LayerTable", "survey_layers"]
 
+_READOUT = Readout()
 _REMEDY = "name a layer, or explain a network with a convolutional last stage"
 _BLIND = (
     "feeds the logits through its class token only: at every other token the gradient is exactly "
@@ -68,7 +69,7 @@ class _Pass:
 
 
 def survey_layers(
-    network: nn.Module, example: Tensor, readout: Callable[[object], Tensor] = Readout()
+    network: nn.Module, example: Tensor, readout: Callable[[object], Tensor] = _READOUT
 ) -> LayerTable:
     """Runs one forward pass with every module tapped, and sorts the modules.
 

@@ -35,7 +35,7 @@ class Runner:
             TooLarge: Time was up before the last pass.
         """
         answers = []
-        for chunk in pictures.split(self.rows):
+        for chunk in torch.split(pictures, self.rows):
             self.check_time()
             with torch.inference_mode():
                 answers.append(self.readout(self.network(chunk)))
