@@ -44,7 +44,8 @@ class Service:
             UnusableLayer: The settings' default layer cannot be used.
         """
         layers = explainer.layers
-        named = layers.choose(settings.layer).name if settings.layer else layers.default
+        chosen = [layers.choose(name).name for name in settings.layer]
+        named = chosen[0] if chosen else layers.default
         self._explainer = explainer
         self._settings = settings
         self._writer = Writer(model, classes, settings.limits)
