@@ -35,7 +35,6 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
     logger.error(_sentence)
     raise RuntimeError(_sentence)
 
-import safetensors.torch
 import torch
 
 from gradcam import Explainer, document, labels, networks, service
@@ -77,25 +76,26 @@ def _load(context: Any) -> service.Service:
     settings = read_settings(context.model_yaml_config)
     model = context.manifest["model"]
     weights = folder / str(model.get("serializedFile"))
-    network = networks.load_network(
-        settings.architecture,
-        settings.num_classes,
-        _read_weights(weights),
-        settings.architecture_options,
-    )
     # TF32 keeps ten bits of a float32's mantissa, and maps would differ from exact ones by 1e-3
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
-    explainer = Explainer(network.to(device), settings.preprocessing.crop_size)
+    network = networks.load_archived(settings, weights, device)
+    explainer = Explainer(
+        network,
+        settings.preprocessing.crop_size,
+        output=settings.output,
+        activation=settings.activation,
+        rows=settings.limits.max_rows,
+    )
     card = document.ModelCard(
         name=str(context.model_name),
         version=str(model.get("modelVersion", "1.0")),
         architecture=settings.architecture,
         weights_sha256=_sha256(weights),
     )
-    classes = labels.load_class_names(folder / "index_to_name.json", settings.num_classes)
+    classes = labels.load_class_names(folder / "index_to_name.json", settings.class_count)
     loaded = service.Service(explainer, settings, classes, card)
     logger.info(
         "gradcam: %s loaded on %s, %s with %d classes, target layer %s",
@@ -103,19 +103,9 @@ def _load(context: Any) -> service.Service:
         device,
         settings.architecture,
         settings.num_classes,
-        settings.layer or explainer.layers.default,
+        ", ".join(settings.layer) or explainer.layers.default,
     )
     return loaded
-
-
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise SettingsError(
-            f"the archive's weights (serializedFile) cannot be read as safetensors: {path.name}: "
-            f"{error}"
-        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -5,9 +5,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from gradcam import networks
 from gradcam.errors import SettingsError
-from gradcam.networks import architectures, build_network, freeze, load_network
+from gradcam.networks import architectures, build_network, by_name, freeze, load_network
 from hand_networks import pictures
 
 # one of every family that torchvision has, the small ones, and our own; with the input's side
@@ -132,7 +131,7 @@ def test_a_buffer_that_weights_do_not_hold_is_computed(monkeypatch: pytest.Monke
             logits: Tensor = self.fc(x.mean(dim=(2, 3)) * self.scale)
             return logits
 
-    monkeypatch.setattr(networks, "_OWN", {"scaled": Scaled})
+    monkeypatch.setattr(by_name, "_OWN", {"scaled": Scaled})
     weights = {"fc.weight": torch.eye(3), "fc.bias": torch.zeros(3)}
 
     loaded = load_network("scaled", 3, weights)

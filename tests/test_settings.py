@@ -23,8 +23,10 @@ def section(**values: object) -> dict[str, object]:
 def test_two_settings_are_enough_and_the_rest_has_the_documented_defaults() -> None:
     settings = read_settings(section())
     assert (settings.architecture, settings.num_classes) == ("resnet18", 10)
-    assert (settings.layer, settings.method) == (None, "gradcam")
+    assert (settings.layer, settings.method) == ((), "gradcam")
     assert settings.architecture_options == {}
+    assert (settings.source, settings.output) == ("torchvision", None)
+    assert settings.activation == "softmax"
     shown = settings.preprocessing
     assert (shown.resize, shown.crop_size, shown.squash) == (256, (224, 224), False)
     assert (shown.interpolation, shown.mean, shown.std) == ("bilinear", IMAGENET_MEAN, IMAGENET_STD)
@@ -35,7 +37,10 @@ def test_two_settings_are_enough_and_the_rest_has_the_documented_defaults() -> N
 def test_every_setting_is_read() -> None:
     settings = read_settings(
         section(
+            source="timm",
             architecture_options={"transform_input": True},
+            output="logits",
+            activation="sigmoid",
             layer="layer3",
             method="gradcam",
             preprocessing={
@@ -50,7 +55,8 @@ def test_every_setting_is_read() -> None:
         )
     )
     assert settings.architecture_options == {"transform_input": True}
-    assert settings.layer == "layer3"
+    assert settings.layer == ("layer3",)
+    assert (settings.source, settings.output, settings.activation) == ("timm", "logits", "sigmoid")
     assert settings.preprocessing == Preprocessing(
         300, (200, 280), True, "bicubic", (0.0, 0.5, 1.0), (1.0, 2.0, 3.5)
     )
@@ -61,6 +67,22 @@ def test_one_number_is_a_square_crop_and_empty_sections_are_the_defaults() -> No
     settings = read_settings(section(preprocessing={"crop_size": 96}, limits=None))
     assert settings.preprocessing.crop_size == (96, 96)
     assert settings.limits == Limits()
+
+
+def test_several_layers_and_an_output_by_its_place() -> None:
+    settings = read_settings(section(layer=["layer3", "layer4"], output=-1))
+    assert (settings.layer, settings.output) == (("layer3", "layer4"), -1)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "activation", "named"),
+    [(1, "sigmoid", 2), (1, "softmax", 1), (1, "none", 1), (5, "sigmoid", 5), (5, "softmax", 5)],
+)
+def test_only_one_logit_under_a_sigmoid_names_two_classes(
+    num_classes: int, activation: str, named: int
+) -> None:
+    settings = read_settings(section(num_classes=num_classes, activation=activation))
+    assert settings.class_count == named
 
 
 @pytest.mark.parametrize(
@@ -100,6 +122,7 @@ def test_an_unknown_key_is_told_the_nearest(
 
 WHOLE = ["5", 0, -1, 1.5, True, None, [1], float("nan")]
 TEXT = ["", 5, True, ["x"]]
+LAYERS = ["", 5, True, [], [5], ["x", ""], {"x": 1}]
 ODD_MAPPINGS: list[object] = [None, [], "x", {1: 2}]
 
 
@@ -108,7 +131,20 @@ ODD_MAPPINGS: list[object] = [None, [], "x", {1: 2}]
     [
         *[("num_classes", value, "a whole number from 1 to 1000000") for value in WHOLE],
         *[("architecture", value, "a name") for value in [*TEXT, None]],
-        *[("layer", value, "a name") for value in TEXT],
+        *[("layer", value, "a name, or a list of names") for value in LAYERS],
+        ("layer", ["x", "y", "x"], "a list of different names"),
+        *[
+            ("source", value, "one of torchvision, timm, file, exported")
+            for value in ["hub", "", None, 1, ["timm"]]
+        ],
+        *[
+            ("activation", value, "one of softmax, sigmoid, none")
+            for value in ["relu", "", None, True, ["sigmoid"]]
+        ],
+        *[
+            ("output", value, "the name of an output, or its place")
+            for value in ["", True, 1.5, 101, ["logits"]]
+        ],
         *[("method", value, "one of gradcam") for value in ["guidedcam", "", None, 5, ["gradcam"]]],
         *[("architecture_options", value, "a mapping") for value in ODD_MAPPINGS],
         *[("preprocessing", value, "mapping of resize") for value in [[], "x", 5]],

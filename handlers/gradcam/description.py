@@ -6,28 +6,50 @@ from typing import Any
 
 from gradcam.document import ModelCard
 from gradcam.labels import ClassList
-from gradcam.layers import LayerTable
+from gradcam.layers import Layer, LayerTable
 from gradcam.methods import METHODS
 from gradcam.options import OPTIONS
 from gradcam.settings import Settings
 
 
 def description(
-    model: ModelCard, settings: Settings, classes: ClassList, layers: LayerTable, layer: str | None
+    model: ModelCard,
+    settings: Settings,
+    classes: ClassList,
+    layers: LayerTable,
+    chosen: Sequence[str],
 ) -> dict[str, Any]:
     """What ``GET /models/{model}?customized=true`` tells."""
     return {
         "model": asdict(model),
         "classes": [asdict(name) for name in classes.names],
         "layers": {
-            "default": layer,
-            "candidates": [asdict(layers.choose(name)) for name in layers.candidates],
+            "default": chosen[0] if len(chosen) == 1 else list(chosen) or None,
+            "candidates": [_layer(layers.choose(name)) for name in layers.candidates],
         },
-        "methods": {"default": settings.method, "available": list(METHODS)},
+        "methods": {
+            "default": settings.method,
+            "available": list(METHODS),
+            "table": [
+                {
+                    "name": name,
+                    "summary": method.summary,
+                    "paper": method.paper,
+                    "needs": method.needs.value,
+                }
+                for name, method in METHODS.items()
+            ],
+        },
+        "activation": settings.activation,
         "preprocessing": asdict(settings.preprocessing),
         "limits": asdict(settings.limits),
         "options": _options_table(),
     }
+
+
+def _layer(layer: Layer) -> Mapping[str, Any]:
+    told = {"name": layer.name, "channels": layer.channels}
+    return {**told, "height": layer.height, "width": layer.width, "bypassed": layer.bypassed}
 
 
 def _options_table() -> Sequence[Mapping[str, str | None]]:

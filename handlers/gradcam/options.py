@@ -25,14 +25,14 @@ class Vocabulary:
     Attributes:
         classes: The model's.
         layers: The model's.
-        default_layer: The target layer where none is asked for.
+        default_layers: The target layers where none is asked for; empty where there is none.
         default_method: The method where none is asked for.
         max_targets: Maps per picture.
     """
 
     classes: ClassList
     layers: LayerTable
-    default_layer: str | None
+    default_layers: tuple[str, ...]
     default_method: str
     max_targets: int
 
@@ -193,8 +193,7 @@ def parse_options(sent: Mapping[str, object], vocabulary: Vocabulary) -> Options
     for name in sent:
         if name not in OPTIONS:
             raise InvalidOption(_unknown(name))
-    default_layers = (vocabulary.default_layer,) if vocabulary.default_layer else ()
-    model_own = {"method": vocabulary.default_method, "layer": default_layers}
+    model_own = {"method": vocabulary.default_method, "layer": vocabulary.default_layers}
     values: dict[str, Any] = {}
     for name, option in OPTIONS.items():
         given = _text_of(name, sent[name]) if sent.get(name) is not None else option.default

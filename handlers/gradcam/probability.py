@@ -24,3 +24,5 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 )
 """By name: logits ``[…, C]`` to float64 ``[…, C]``: one of many classes, each of several on its
 own, or the scores as they are."""
+
+DEFAULT_ACTIVATION = "softmax"

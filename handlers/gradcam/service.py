@@ -13,10 +13,17 @@ import torch
 
 from gradcam import document
 from gradcam.answer import JSON, Response, Writer, refusal
+from gradcam.applicability import why_not
 from gradcam.description import description
 from gradcam.document import ModelCard
 from gradcam.engine import Explainer
-from gradcam.errors import EngineFault, GradcamError, MalformedRequest, out_of_time
+from gradcam.errors import (
+    EngineFault,
+    GradcamError,
+    MalformedRequest,
+    UnusableLayer,
+    out_of_time,
+)
 from gradcam.explanation import Outcome
 from gradcam.intake import Intake, Prepared, Row
 from gradcam.labels import ClassList
@@ -45,10 +52,13 @@ class Service:
             UnusableLayer: The settings' default layer cannot be used.
         """
         layers = explainer.layers
-        named = layers.choose(settings.layer).name if settings.layer else layers.default
+        named = settings.layer or ((layers.default,) if layers.default else ())
+        for layer in map(layers.choose, named):
+            if named == settings.layer and (reason := why_not(settings.method, layer)):
+                raise UnusableLayer(reason)
         self._explainer = explainer
         self._settings = settings
-        self._writer = Writer(model, classes, settings.limits)
+        self._writer = Writer(model, classes, settings.limits, settings.activation)
         self._vocabulary = Vocabulary(
             classes, layers, named, settings.method, settings.limits.max_targets
         )
@@ -77,7 +87,7 @@ class Service:
             self._settings,
             writer.classes,
             vocabulary.layers,
-            vocabulary.default_layer,
+            vocabulary.default_layers,
         )
         body = document.to_json(told)
         if len(body) > self._settings.limits.max_answer_bytes:  # it would kill the worker

@@ -8,10 +8,12 @@ from typing import Any
 
 from gradcam.errors import SettingsError
 from gradcam.methods import DEFAULT_METHOD, METHODS
+from gradcam.probability import ACTIVATIONS, DEFAULT_ACTIVATION
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+SOURCES = ("torchvision", "timm", "file", "exported")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,18 @@ class Settings:
     """All of ``handler: gradcam:``.
 
     Attributes:
-        architecture: A name that :mod:`gradcam.networks` can build.
+        architecture: A name that :mod:`gradcam.networks` can build, where the source is torchvision
+            (our own networks included) or timm; elsewhere just what the network is called.
         num_classes: How many logits the network has.
+        source: One of :data:`SOURCES`: where the network comes from. ``file`` is the user's own
+            model file in the archive, ``exported`` a ``torch.export`` archive.
         architecture_options: Further keyword arguments of the architecture's constructor, such as
             ``transform_input: true`` for torchvision's own GoogLeNet and Inception weights.
-        layer: The default target layer; ``None`` finds it.
+        output: The name or place of the logits where the network gives a tuple, a dict or a
+            dataclass; ``None`` finds them.
+        activation: One of :data:`gradcam.probability.ACTIVATIONS`: how logits become probabilities. ``sigmoid`` with
+            one logit is a binary classifier, of two classes.
+        layer: The default target layer, or several that are fused; empty finds it.
         method: The default method.
         preprocessing: How a picture becomes the network's input.
         limits: What one request may cost.
@@ -85,11 +94,22 @@ class Settings:
 
     architecture: str
     num_classes: int
+    source: str = SOURCES[0]
     architecture_options: Mapping[str, object] = field(default_factory=dict)
-    layer: str | None = None
+    output: str | int | None = None
+    activation: str = DEFAULT_ACTIVATION
+    layer: tuple[str, ...] = ()
     method: str = DEFAULT_METHOD
     preprocessing: Preprocessing = Preprocessing()
     limits: Limits = Limits()
+
+    @property
+    def class_count(self) -> int:
+        """How many classes have a name: one logit under a sigmoid tells two of them apart.
+
+        Class 0 is then the negative side, class 1 the positive one.
+        """
+        return 2 if self.num_classes == 1 and self.activation == "sigmoid" else self.num_classes
 
 
 def read_settings(config: object) -> Settings:
@@ -111,10 +131,17 @@ def read_settings(config: object) -> Settings:
     return Settings(
         architecture=_text(values["architecture"], f"{where}: architecture"),
         num_classes=_whole(values["num_classes"], f"{where}: num_classes", 1, 1_000_000),
+        source=_choice(values.get("source", SOURCES[0]), f"{where}: source", SOURCES),
         architecture_options=_options(
             values.get("architecture_options", {}), f"{where}: architecture_options"
         ),
-        layer=_optional_text(values.get("layer"), f"{where}: layer"),
+        output=_output(values.get("output"), f"{where}: output"),
+        activation=_choice(
+            values.get("activation", DEFAULT_ACTIVATION),
+            f"{where}: activation",
+            tuple(ACTIVATIONS),
+        ),
+        layer=_layers(values.get("layer"), f"{where}: layer"),
         method=_choice(values.get("method", DEFAULT_METHOD), f"{where}: method", tuple(METHODS)),
         preprocessing=_preprocessing(values.get("preprocessing"), f"{where}: preprocessing"),
         limits=_limits(values.get("limits"), f"{where}: limits"),
@@ -190,8 +217,22 @@ def _text(value: object, where: str) -> str:
     return value
 
 
-def _optional_text(value: object, where: str) -> str | None:
-    return None if value is None else _text(value, where)
+def _layers(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not listed or not all(isinstance(name, str) and name for name in listed):
+        raise _wrong(where, value, "a name, or a list of names")
+    if len(set(listed)) < len(listed):
+        raise _wrong(where, value, "a list of different names")
+    return tuple(listed)
+
+
+def _output(value: object, where: str) -> str | int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and -100 <= value <= 100
+    if value is None or whole or (isinstance(value, str) and value):
+        return value  # type: ignore[return-value]  # which is what has just been checked
+    raise _wrong(where, value, "the name of an output, or its place")
 
 
 def _choice(value: object, where: str, choices: Sequence[str]) -> str:

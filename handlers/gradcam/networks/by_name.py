@@ -1,7 +1,7 @@
-"""Architectures by name, and networks with their weights: built, loaded, frozen."""
+"""Architectures by name: torchvision's classifiers, timm's and our own, built and loaded."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from torchvision import models
 
 from gradcam.demo_network import DemoNet
 from gradcam.errors import SettingsError
+from gradcam.networks import timm_models
+from gradcam.networks.weights import check_fit, freeze, widen
 
 _OWN: Mapping[str, type[nn.Module]] = {"demo_net": DemoNet}
 
@@ -18,32 +20,35 @@ _AUXILIARY_HEADS = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits
 
 
 def architectures() -> tuple[str, ...]:
-    """Every architecture that can be built: torchvision's classifiers and our own."""
+    """Every architecture that can be built without timm: torchvision's classifiers and our own."""
     return (*models.list_models(module=models), *_OWN)
 
 
 def build_network(
-    architecture: str, num_classes: int, options: Mapping[str, Any] | None = None
+    architecture: str,
+    num_classes: int,
+    options: Mapping[str, Any] | None = None,
+    source: str = "torchvision",
 ) -> nn.Module:
     """Builds a network with freshly initialised weights, drawn from torch's global generator.
 
     Args:
-        architecture: One of :func:`architectures`.
+        architecture: One of :func:`architectures`, or any name that timm can create.
         num_classes: How many logits.
         options: Further keyword arguments of the architecture's constructor.
+        source: ``torchvision`` (our own included) or ``timm``.
 
     Raises:
-        SettingsError: No such architecture, or it does not take these options.
+        SettingsError: No such architecture, or it does not take these options, or timm is missing.
     """
     keywords = {"num_classes": num_classes, **(options or {})}
     try:
+        if source == "timm":
+            return timm_models.create(architecture, keywords)
         if architecture in _OWN:
             return _OWN[architecture](**keywords)
         if architecture not in architectures():
-            close = difflib.get_close_matches(architecture, architectures(), n=3, cutoff=0.0)
-            raise SettingsError(
-                f"architecture {architecture!r} does not exist; the closest are {', '.join(close)}"
-            )
+            raise SettingsError(_unknown(architecture, architectures()))
         if architecture in _AUXILIARY_HEADS:
             keywords = {"aux_logits": False, "init_weights": True, **keywords}
         network: nn.Module = models.get_model(architecture, weights=None, **keywords)
@@ -53,7 +58,10 @@ def build_network(
 
 
 def build_skeleton(
-    architecture: str, num_classes: int, options: Mapping[str, Any] | None = None
+    architecture: str,
+    num_classes: int,
+    options: Mapping[str, Any] | None = None,
+    source: str = "torchvision",
 ) -> nn.Module:
     """Builds a network whose tensors have shapes but, where possible, no values.
 
@@ -64,9 +72,12 @@ def build_skeleton(
     """
     try:
         with torch.device("meta"):
-            return build_network(architecture, num_classes, options)
-    except NotImplementedError:  # a RegNet computes its widths with tensors, so they must be real
-        return build_network(architecture, num_classes, options)
+            return build_network(architecture, num_classes, options, source)
+    except (NotImplementedError, RuntimeError) as error:
+        if isinstance(error, SettingsError):
+            raise
+        # a RegNet, and several of timm's, compute with tensors what must be a number
+        return build_network(architecture, num_classes, options, source)
 
 
 def load_network(
@@ -74,55 +85,35 @@ def load_network(
     num_classes: int,
     state: Mapping[str, Tensor],
     options: Mapping[str, Any] | None = None,
+    source: str = "torchvision",
 ) -> nn.Module:
     """Builds a network around given weights, in evaluation mode and frozen.
 
     Args:
-        architecture: One of :func:`architectures`.
+        architecture: One of :func:`architectures`, or any name that timm can create.
         num_classes: How many logits.
         state: The state dict; half-precision weights are widened to float32.
         options: Further keyword arguments of the architecture's constructor.
+        source: ``torchvision`` (our own included) or ``timm``.
 
     Raises:
         SettingsError: The weights do not fit; the message names the first that does not.
     """
-    auxiliary = _AUXILIARY_HEADS.get(architecture, ())
-    weights = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in state.items()
-        if not name.startswith(auxiliary)
-    }
-    network = build_skeleton(architecture, num_classes, options)
-    _check_fit(architecture, network, weights)
+    auxiliary = _AUXILIARY_HEADS.get(architecture, ()) if source == "torchvision" else ()
+    weights = widen({name: state[name] for name in state if not name.startswith(auxiliary)})
+    network = build_skeleton(architecture, num_classes, options, source)
+    check_fit(architecture, network, weights)
     # its own state dict knows, beside the tensors, the version of its format: an MNASNet wants that
     complete = network.state_dict()
     complete.update(weights)
     network.load_state_dict(complete, assign=True)
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         # a buffer that the state dict does not hold must be computed for real
-        network = build_network(architecture, num_classes, options)
+        network = build_network(architecture, num_classes, options, source)
         network.load_state_dict(complete)
     return freeze(network.eval())
 
 
-def freeze(network: nn.Module) -> nn.Module:
-    """Lets no parameter require a gradient, so that autograd records only what follows a tap."""
-    return network.requires_grad_(requires_grad=False)
-
-
-def _check_fit(architecture: str, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name, shape in expected.items():
-        if name not in given:
-            raise SettingsError(f"the weights do not fit {architecture}: {name} is missing")
-        if shape != given[name]:
-            raise SettingsError(
-                f"the weights do not fit {architecture}: {name} has shape {list(given[name])}, "
-                f"expected {list(shape)} (is num_classes right?)"
-            )
-    for name in given:
-        if name not in expected:
-            raise SettingsError(
-                f"the weights do not fit {architecture}: {name} is not one of its tensors"
-            )
+def _unknown(architecture: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(architecture, known, n=3, cutoff=0.0)
+    return f"architecture {architecture!r} does not exist; the closest are {', '.join(close)}"
