@@ -69,7 +69,7 @@ def vocabulary() -> Vocabulary:
     network = freeze(build_network(ARCHITECTURE, NUM_CLASSES).eval())
     layers = Explainer(network, (48, 48)).layers
     classes = parse_class_names(NAMES, NUM_CLASSES)
-    return Vocabulary(classes, layers, "layer2", "gradcam", max_targets=16)
+    return Vocabulary(classes, layers, ("layer2",), "gradcam", max_targets=16)
 
 
 def make_context(

@@ -84,8 +84,8 @@ class Settings:
             ``transform_input: true`` for torchvision's own GoogLeNet and Inception weights.
         output: The name or place of the logits where the network gives a tuple, a dict or a
             dataclass; ``None`` finds them.
-        activation: One of :data:`gradcam.probability.ACTIVATIONS`: how logits become probabilities. ``sigmoid`` with
-            one logit is a binary classifier, of two classes.
+        activation: One of :data:`gradcam.probability.ACTIVATIONS`: how logits become probabilities.
+            ``sigmoid`` with one logit is a binary classifier, of two classes.
         layer: The default target layer, or several that are fused; empty finds it.
         method: The default method.
         preprocessing: How a picture becomes the network's input.
