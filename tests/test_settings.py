@@ -54,7 +54,7 @@ def test_every_setting_is_read() -> None:
     assert settings.preprocessing == Preprocessing(
         300, (200, 280), True, "bicubic", (0.0, 0.5, 1.0), (1.0, 2.0, 3.5)
     )
-    assert settings.limits == Limits(1, 2, 3, 4, 5, 6, 7, 8)
+    assert settings.limits == Limits(1, 2, 3, 4, 5, 6, 7, 8, 9)
 
 
 def test_one_number_is_a_square_crop_and_empty_sections_are_the_defaults() -> None:

@@ -19,7 +19,7 @@ def box(heat: object, threshold: float, within: Region | None = None) -> tuple[f
     grid = np.asarray(heat, np.float64)
     region = Region(0, 0, float(grid.shape[1]), float(grid.shape[0]))
     found = largest_region(grid, region, within or region, threshold)
-    return found and (found.left, found.top, found.width, found.height)
+    return None if found is None else (found.left, found.top, found.width, found.height)
 
 
 def scipy_box(heat: Numbers, threshold: float) -> tuple[tuple[float, ...], bool]:
