@@ -28,13 +28,17 @@ class Reference:
     def probabilities(self) -> list[float]:
         return [float(value) for value in self.logits().softmax(0)]
 
-    def map(self, index: int) -> torch.Tensor:
-        """Grad-CAM by its two equations, after the ReLU and not divided by anything."""
+    def map(self, index: int, versus: int | None = None) -> torch.Tensor:
+        """Grad-CAM by its two equations, after the ReLU and not divided by anything.
+
+        With a second class, of the difference of the two logits.
+        """
         kept: list[torch.Tensor] = []
         hook = self.network.layer3.register_forward_hook(lambda *call: kept.append(call[2]))
         logits = self.network(self.inputs.clone().requires_grad_())
         hook.remove()
-        (gradient,) = torch.autograd.grad(logits[0, index], kept)
+        explained = logits[0, index] if versus is None else logits[0, index] - logits[0, versus]
+        (gradient,) = torch.autograd.grad(explained, kept)
         weights = gradient.mean(dim=(2, 3), keepdim=True)
         return (weights * kept[0]).sum(dim=1)[0].relu().detach()
 

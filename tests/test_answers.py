@@ -198,3 +198,29 @@ def test_explanations_are_compact_utf8_json(served: Served) -> None:
     answer = served.ask(sending.form(image=cat_png(), target="5"))
     assert is_compact(answer)
     assert "Schäferhund" in answer.body.decode()
+
+
+def test_a_difference_of_two_classes_is_explained(served: Served) -> None:
+    request = sending.form(image=cat_png(), target="tabby~seven,5", top_k=NUM_CLASSES)
+    document = served.ask(request).document()
+    difference, plain = document["explanations"]
+    assert (difference["index"], difference["versus"]["index"]) == (0, 6)
+    assert "versus" not in plain
+    logits = {entry["index"]: entry["logit"] for entry in document["predictions"]}
+    assert difference["difference"] == pytest.approx(logits[0] - logits[6], rel=1e-4)
+    heatmap = difference["heatmap"]
+    expected = refer(served.folder, small_cat()).map(0, versus=6)
+    values = torch.tensor(heatmap["values"], dtype=torch.float64) * heatmap["max"]
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-4)
+
+
+def test_the_peak_and_the_box_lie_in_the_region_of_the_map(served: Served) -> None:
+    (entry,) = served.ask(sending.form(image=cat_png(), heatmap="grid")).document()["explanations"]
+    left, top, width, height = entry["heatmap"]["region"]
+    box, (x, y) = entry["evidence"]["box"], entry["evidence"]["peak"]
+    assert left <= box[0] < box[0] + box[2] <= left + width + 0.002
+    assert top <= box[1] < box[1] + box[3] <= top + height + 0.002
+    values = torch.tensor(entry["heatmap"]["values"])
+    row, column = divmod(int(values.argmax()), 12)
+    expected = (left + (column + 0.5) * width / 12, top + (row + 0.5) * height / 12)
+    assert (x, y) == pytest.approx(expected, abs=0.002)

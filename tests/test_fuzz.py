@@ -61,6 +61,12 @@ FUZZ = settings(
 )
 
 
+@pytest.fixture(scope="module", name="served")
+def thrifty(served: Served) -> Served:
+    """Few further passes, so that odd values of ``smooth`` cost no minutes."""
+    return served.limited(max_passes=30)
+
+
 def check(served: Served, request: Request) -> None:
     good = sending.raw(TINY, False)
     answer, mate = served.batch(request, good)

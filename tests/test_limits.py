@@ -155,3 +155,16 @@ def test_very_thin_pictures_are_answered_like_others(served: Served, size: tuple
     request = sending.form(image=encode(small_cat().resize(size)), overlay="png", heatmap="png")
     document = served.ask(request).document()
     assert document["image"] == {"width": size[0], "height": size[1]}
+
+
+def test_further_passes_of_a_request(served: Served) -> None:
+    short = served.limited(max_passes=6)
+    assert short.ask(sending.form(image=cat_png(), smooth=6)).status == 200
+    message = short.ask(sending.form(image=cat_png(), smooth=7)).refused(413)
+    assert "7 further forward passes; at most 6 are made: lower smooth" in message
+    assert short.ask(sending.form(False, image=cat_png(), smooth=7)).status == 200
+    assert short.ask(sending.kserve(*instances(2, smooth=3))).status == 200
+    refused = short.ask(sending.kserve(*instances(3, smooth=3))).refused(413)
+    assert refused.startswith("instances[2]: ")
+    huge = sending.form(image=cat_png(), smooth=10**30)
+    assert "lower smooth" in served.ask(huge).refused(413)

@@ -48,8 +48,12 @@ def description(
 
 
 def _layer(layer: Layer) -> Mapping[str, Any]:
-    told = {"name": layer.name, "channels": layer.channels}
-    return {**told, "height": layer.height, "width": layer.width, "bypassed": layer.bypassed}
+    return {
+        "name": layer.name,
+        "channels": layer.channels,
+        "height": layer.height,
+        "width": layer.width,
+    }
 
 
 def _options_table() -> Sequence[Mapping[str, str | None]]:

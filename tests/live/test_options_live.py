@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gradcam.methods import METHODS
+from gradcam.options import OPTIONS
 from live.archives import ZOO_NAMES
 from live.client import Client
 from live.comparing import differences
@@ -140,6 +141,43 @@ def test_method_and_layer(client: Client) -> None:
     assert (entry["heatmap"]["height"], entry["heatmap"]["width"]) == (14, 14)
 
 
+def test_a_difference_of_two_classes(client: Client) -> None:
+    (entry,) = client.put(EXPLAIN, PICTURE, {"X-Explain-Target": "2~3"}).document()["explanations"]
+    assert (entry["index"], entry["versus"]["index"]) == (2, 3)
+    difference = entry["logit"] - entry["versus"]["logit"]
+    assert entry["difference"] == pytest.approx(difference, rel=1e-5, abs=1e-5)
+    refused = client.put(EXPLAIN, PICTURE, {"X-Explain-Target": "2~2"})
+    assert "against itself" in refused.refused(422)
+
+
+def test_the_maps_of_an_answer_on_one_scale(client: Client) -> None:
+    headers = {"X-Explain-Target": "0,1,2,3", "X-Explain-Scale": "shared"}
+    entries = client.put(EXPLAIN, PICTURE, headers).document()["explanations"]
+    tops = [np.max(entry["heatmap"]["values"]) for entry in entries]
+    assert max(tops) == 1
+    for entry, top in zip(entries, tops, strict=True):
+        assert entry["shared_max"] == max(one["heatmap"]["max"] for one in entries)
+        assert top == pytest.approx(entry["heatmap"]["max"] / entry["shared_max"], rel=1e-5)
+
+
+def test_the_box_shrinks_as_the_threshold_rises(client: Client) -> None:
+    areas = []
+    for threshold in ("0.15", "0.5", "0.9"):
+        headers = {"X-Explain-Threshold": threshold, "X-Explain-Heatmap": "none"}
+        (entry,) = client.put(EXPLAIN, PICTURE, headers).document()["explanations"]
+        left, top, width, height = entry["evidence"]["box"]
+        assert min(left, top) >= 0
+        assert left + width <= cat().width
+        assert top + height <= cat().height
+        areas.append(width * height)
+    assert areas[0] > areas[1] > areas[2] > 0
+
+
+def test_too_many_further_passes_are_refused(client: Client) -> None:
+    refused = client.put(EXPLAIN, PICTURE, {"X-Explain-Smooth": "3001"})
+    assert "lower smooth" in refused.refused(413)
+
+
 def test_the_management_api_describes_the_model(management: Client) -> None:
     answer = management.send("GET", "models/zoo?customized=true")
     (model,) = json.loads(answer.body)
@@ -152,10 +190,11 @@ def test_the_management_api_describes_the_model(management: Client) -> None:
     assert told["layers"]["default"] == "conv5"
     stage3 = {"name": "stage3", "channels": 96, "height": 14, "width": 14}
     assert stage3 in told["layers"]["candidates"]
-    assert told["methods"] == {"default": "gradcam", "available": list(METHODS)}
+    assert told["methods"]["default"] == "gradcam"
+    assert told["methods"]["available"] == list(METHODS)
     assert told["preprocessing"]["crop_size"] == [224, 224]
     assert told["limits"]["max_bytes"] == 20_000_000
-    assert len(told["options"]) == 11
+    assert [option["name"] for option in told["options"]] == list(OPTIONS)
 
 
 def test_a_client_cannot_ask_for_an_explanation_of_predictions(client: Client) -> None:
