@@ -12,7 +12,7 @@ from repository import ROOT
 
 _CODE = ("handlers/**/*.py", "scripts/*.py", "pyproject.toml")
 _PACKAGES = ("torch", "torchvision", "timm", "safetensors", "torch-model-archiver")
-_FILES = ("weights", "class_names")
+_FILES = ("weights", "class_names", "model_file", "exported")
 
 
 def is_current(options: PackagingOptions) -> bool:

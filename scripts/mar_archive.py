@@ -29,12 +29,16 @@ class Contents:
     Attributes:
         name: The model's name.
         version: The model's version.
-        files: By file name, such as ``weights.safetensors``: the text, or a file to move here.
+        files: By file name, such as ``model-config.yaml``: the text, or a file to move here.
+        weights: Which of them has the weights.
+        model_file: Which of them is the user's own model file, if there is one.
     """
 
     name: str
     version: str
     files: Mapping[str, str | Path]
+    weights: str = "weights.safetensors"
+    model_file: str | None = None
 
 
 def write_archive(contents: Contents, path: Path) -> str:
@@ -75,7 +79,7 @@ def _stage(contents: Contents, folder: Path) -> Path:
     command = {
         "--model-name": contents.name,
         "--version": contents.version,
-        "--serialized-file": inputs / "weights.safetensors",
+        "--serialized-file": inputs / contents.weights,
         "--handler": _HANDLER,
         "--extra-files": extra,
         "--config-file": inputs / "model-config.yaml",
@@ -83,6 +87,8 @@ def _stage(contents: Contents, folder: Path) -> Path:
         "--export-path": out,
         "--archive-format": "no-archive",
     }
+    if contents.model_file:
+        command["--model-file"] = inputs / contents.model_file
     flat = [str(part) for pair in command.items() for part in pair]
     done = subprocess.run(
         [sys.executable, "-m", "model_archiver.model_packaging", *flat],

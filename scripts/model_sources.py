@@ -1,30 +1,22 @@
-"""Where an archive's weights and preprocessing come from."""
+"""Where the weights and the preprocessing of a model with a name come from: files, torchvision."""
 
-import contextlib
 import json
-import pickle
 import re
 import socket
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from torch import Tensor
 from torchvision import models
 
 from gradcam.networks import build_network, build_skeleton
 from packaging_options import DEMO_ARCHITECTURE, DEMO_FOLDER, PackagingError
-
-State = Mapping[str, Tensor]
+from state_files import State, is_state_file, read_state_file
 
 # Architectures whose published weights expect their input rescaled by the network itself.
 _TRANSFORM_INPUT = ("googlenet", "inception_v3")
-_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -47,10 +39,12 @@ class Card:
     Attributes:
         labels: Of its classes, in order.
         preprocessing: As in ``handler: gradcam: preprocessing:``.
+        num_classes: How many classes its published weights have.
     """
 
     labels: tuple[str, ...]
     preprocessing: Mapping[str, Any]
+    num_classes: int
 
 
 def read_card(architecture: str, weights: str | None) -> Card:
@@ -65,7 +59,7 @@ def read_card(architecture: str, weights: str | None) -> Card:
         if not described.is_file():
             raise PackagingError(f"{described} is missing; scripts/train_demo.py writes it")
         card = json.loads(described.read_text(encoding="utf-8"))
-        return Card(tuple(card["class_names"]), card["preprocessing"])
+        return Card(tuple(card["class_names"]), card["preprocessing"], len(card["class_names"]))
     known = models.get_model_weights(architecture).__members__
     entry = known.get(_short(weights), known["DEFAULT"])
     preset = entry.transforms()
@@ -80,6 +74,7 @@ def read_card(architecture: str, weights: str | None) -> Card:
             "mean": list(preset.mean),
             "std": list(preset.std),
         },
+        len(entry.meta["categories"]),
     )
 
 
@@ -91,99 +86,37 @@ def read_weights(architecture: str, weights: str | None) -> Weights:
     """
     if architecture == DEMO_ARCHITECTURE and weights is None:
         weights = str(DEMO_FOLDER / "weights.safetensors")
-    if weights is not None and (weights.endswith(_SUFFIXES) or Path(weights).is_file()):
+    if weights is not None and is_state_file(weights):
         state = read_state_file(Path(weights))
         return Weights({_modern_name(architecture, name): state[name] for name in state})
     return _published(architecture, weights or "DEFAULT")
 
 
 def random_weights(
-    architecture: str, num_classes: int, seed: int, options: Mapping[str, object]
+    architecture: str,
+    num_classes: int,
+    seed: int,
+    options: Mapping[str, object],
+    source: str = "torchvision",
 ) -> Weights:
     """The weights that a seed gives."""
     torch.manual_seed(seed)
-    return Weights(build_network(architecture, num_classes, options).state_dict())
+    return Weights(build_network(architecture, num_classes, options, source).state_dict())
 
 
-def count_classes(architecture: str, state: State, options: Mapping[str, object]) -> int | None:
+def count_classes(
+    architecture: str,
+    state: State,
+    options: Mapping[str, object],
+    source: str = "torchvision",
+) -> int | None:
     """How many classes weights have: the size of what differs between two built networks."""
-    built = [build_skeleton(architecture, count, options).state_dict() for count in (7, 11)]
+    built = [build_skeleton(architecture, count, options, source).state_dict() for count in (7, 11)]
     for name, tensor in built[0].items():
         for axis, sizes in enumerate(zip(tensor.shape, built[1][name].shape, strict=True)):
             if sizes == (7, 11) and name in state and state[name].dim() > axis:
                 return int(state[name].shape[axis])
     return None
-
-
-def read_state_file(path: Path) -> dict[str, Tensor]:
-    """Reads a state dict: safetensors, or what ``torch.save`` wrote, without running its code.
-
-    Raises:
-        PackagingError: The file holds something else; the message says what to save instead.
-    """
-    if not path.is_file():
-        raise PackagingError(f"the weights file {path} does not exist")
-    if path.suffix == ".safetensors":
-        try:
-            return dict(safetensors.torch.load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise PackagingError(f"{path} cannot be read as safetensors: {error}") from error
-    if _is_torchscript(path):
-        raise PackagingError(
-            f"{path} is a TorchScript file, which takes no hooks and so gives no Grad-CAM; "
-            f"{_INSTEAD}"
-        )
-    with _explained(path):
-        return _state_dict(path, torch.load(path, map_location="cpu", weights_only=True))
-
-
-_SUPPLY = (
-    "give a state dict, as torch.save(model.state_dict(), 'weights.pth') writes it, or a "
-    ".safetensors file"
-)
-_INSTEAD = "save the eager model's weights instead: torch.save(model.state_dict(), 'weights.pth')"
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        told = str(error)
-        if "Unsupported operand" in told or not ("GLOBAL" in told or "Unsupported" in told):
-            raise PackagingError(f"{path} is not a file of PyTorch weights; {_SUPPLY}") from error
-        raise PackagingError(
-            f"{path} holds pickled objects such as a whole module, which could run code when "
-            f"loaded; {_INSTEAD}"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
-        # what is not a pickle fails in many ways, none of which says more than this
-        raise PackagingError(
-            f"{path} is not a file of PyTorch weights, or is damaged; {_SUPPLY}"
-        ) from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as file:
-        names = [name.split("/", 1)[-1] for name in file.namelist()]
-    return "constants.pkl" in names or any(name.startswith("code/") for name in names)
-
-
-def _state_dict(path: Path, loaded: object) -> dict[str, Tensor]:
-    for key in ("state_dict", "model", "model_state_dict"):  # training checkpoints
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not loaded:
-        raise PackagingError(f"{path} holds a {type(loaded).__name__}, no state dict; {_INSTEAD}")
-    for name, value in loaded.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise PackagingError(
-                f"{path} holds {name!r} beside its tensors and so is no state dict; {_INSTEAD}"
-            )
-    wrapped = all(name.startswith("module.") for name in loaded)  # by DataParallel
-    return {name.removeprefix("module.") if wrapped else name: loaded[name] for name in loaded}
 
 
 def _short(weights: str | None) -> str:

@@ -20,6 +20,9 @@ examples:
   python scripts/package_model.py --arch resnet18 --weights my.pth --class-names labels.txt
   python scripts/package_model.py --arch densenet201 --weights none --seed 0
   python scripts/package_model.py --arch demo_net        the demo model, from models/demo
+  python scripts/package_model.py --timm resnet50d --weights my.safetensors
+  python scripts/package_model.py --model-file net.py --weights my.pth --arch-option width=32
+  python scripts/package_model.py --exported net.pt2 --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5
 """
 
 
@@ -29,10 +32,7 @@ def main() -> int:
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--arch",
-        required=True,
-        metavar="NAME",
-        help="any torchvision classification model, or demo_net",
+        "--arch", metavar="NAME", help="any torchvision classification model, or demo_net"
     )
     add_packaging_options(parser)
     parser.add_argument(

@@ -15,6 +15,15 @@ DEMO_ARCHITECTURE = "demo_net"
 DEMO_FOLDER = ROOT / "models" / "demo"
 
 
+SOURCE_OPTIONS = {
+    "arch": ("--arch", "torchvision"),
+    "timm": ("--timm", "timm"),
+    "model_file": ("--model-file", "file"),
+    "exported": ("--exported", "exported"),
+}
+"""The options that say which model, of which one is given: flag, and source in the settings."""
+
+
 class PackagingError(Exception):
     """The archive cannot be made; the message is one sentence that says what to do."""
 
@@ -23,19 +32,29 @@ class PackagingError(Exception):
 class PackagingOptions:
     """One archive to make; ``None`` leaves the choice to the model.
 
+    Exactly one of ``arch``, ``timm``, ``model_file`` and ``exported`` is given.
+
     Attributes:
-        arch: The architecture's name.
-        weights: A torchvision weights name, a local file, or ``none``.
+        arch: The name of one of torchvision's architectures, or of our own.
+        weights: The name of published weights, a local file, or ``none``.
         seed: For random weights.
         num_classes: How many logits.
         class_names: A JSON or text file.
-        layer: The default target layer.
+        layer: The default target layer, or several, separated by commas.
         method: The default method.
         resize: The shorter side after resizing, in pixels.
         crop_size: ``N`` or ``HxW``, in pixels.
         squash: Resize both sides to the crop size.
+        interpolation: How pictures are resized.
+        mean: Three numbers, separated by commas, for values in 0…1.
+        std: Likewise.
+        activation: How logits become probabilities.
+        output: The name or place of the logits among what the network gives.
         limits: ``KEY=VALUE`` each.
         arch_options: ``KEY=VALUE`` each, for the architecture's constructor.
+        timm: The name of one of timm's architectures.
+        model_file: The user's own model file.
+        exported: A ``torch.export`` archive.
         model_name: The name that the model is served under.
         version: The version that it is served under.
         batch_size: Requests that one batch holds at most.
@@ -44,7 +63,7 @@ class PackagingOptions:
         export_path: The folder for the archive.
     """
 
-    arch: str
+    arch: str | None = None
     weights: str | None = None
     seed: int | None = None
     num_classes: int | None = None
@@ -54,6 +73,11 @@ class PackagingOptions:
     resize: int | None = None
     crop_size: str | None = None
     squash: bool = False
+    interpolation: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    activation: str | None = None
+    output: str | None = None
     limits: tuple[str, ...] = ()
     arch_options: tuple[str, ...] = ()
     model_name: str | None = None
@@ -62,11 +86,27 @@ class PackagingOptions:
     max_batch_delay: int = 5
     workers: int = 1
     export_path: Path = ROOT / "model_store"
+    timm: str | None = None
+    model_file: str | None = None
+    exported: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the network comes from, as ``handler: gradcam: source:`` says it."""
+        given = [SOURCE_OPTIONS[name][1] for name in SOURCE_OPTIONS if getattr(self, name)]
+        return given[0] if given else ""
+
+    @property
+    def given(self) -> str:
+        """The name or the file that was given for the source."""
+        return self.arch or self.timm or self.model_file or self.exported or ""
 
     @property
     def name(self) -> str:
         """The name that the model is served under."""
-        return self.model_name or ("demo" if self.arch == DEMO_ARCHITECTURE else self.arch)
+        if self.arch == DEMO_ARCHITECTURE:
+            return self.model_name or "demo"
+        return self.model_name or self.arch or self.timm or Path(self.given).stem
 
     @property
     def archive(self) -> Path:
@@ -88,22 +128,44 @@ class PackagingOptions:
         return arguments
 
 
-_DEFAULT = PackagingOptions(arch="")
+_DEFAULT = PackagingOptions()
 _FLAGS = {"limits": "--limit", "arch_options": "--arch-option"}
 
 
 def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     """Adds every option but ``--arch``, which each script describes in its own words."""
     model = parser.add_argument_group("the model")
+    model.add_argument("--timm", metavar="NAME", help="any classification model of timm")
+    model.add_argument(
+        "--model-file",
+        metavar="FILE.py",
+        help="a file that defines one nn.Module class; its weights come from --weights",
+    )
+    model.add_argument(
+        "--exported",
+        metavar="FILE.pt2",
+        help="what torch.export.save wrote: the network with its weights",
+    )
     model.add_argument(
         "--weights",
         metavar="NAME|FILE|none",
-        help="torchvision weights such as DEFAULT (downloaded), a .pth, .pt or .safetensors file "
-        "with a state dict, or none for random ones (default: DEFAULT; for demo_net its own)",
+        help="torchvision weights such as DEFAULT, or a pretrained tag of timm (downloaded), a "
+        ".pth, .pt or .safetensors file with a state dict, or none for random ones (default: what "
+        "the library has; for demo_net its own)",
     )
     model.add_argument("--seed", type=int, metavar="N", help="for --weights none (default: 0)")
     model.add_argument(
         "--num-classes", type=_positive, metavar="N", help="default: what the weights have"
+    )
+    model.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid", "none"),
+        help="how logits become probabilities (default: softmax; for one logit sigmoid)",
+    )
+    model.add_argument(
+        "--output",
+        metavar="NAME|N",
+        help="which of the network's outputs the logits are, where it has several (default: found)",
     )
     model.add_argument(
         "--class-names",
@@ -117,12 +179,18 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a further argument of the architecture's constructor, such as transform_input=true",
+        help="a further argument of the network's constructor, such as transform_input=true",
     )
     explaining = parser.add_argument_group("explaining")
-    explaining.add_argument("--layer", metavar="NAME", help="target layer (default: found)")
+    explaining.add_argument(
+        "--layer",
+        metavar="NAME[,NAME…]",
+        help="target layer, or several whose maps are fused (default: found)",
+    )
     explaining.add_argument("--method", metavar="NAME", help="default: gradcam")
-    view = parser.add_argument_group("preprocessing (default: what the weights' metadata says)")
+    view = parser.add_argument_group(
+        "preprocessing (default: what torchvision or timm says; for files as for ImageNet)"
+    )
     view.add_argument(
         "--resize", type=_positive, metavar="N", help="the shorter side after resizing"
     )
@@ -134,8 +202,17 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     view.add_argument(
         "--squash", action="store_true", help="resize both sides to the crop size, crop nothing"
     )
+    view.add_argument(
+        "--interpolation",
+        choices=("nearest", "bilinear", "bicubic", "lanczos"),
+        help="for resizing",
+    )
+    view.add_argument("--mean", metavar="R,G,B", help="of values in 0…1, such as 0.5,0.5,0.5")
+    view.add_argument("--std", metavar="R,G,B", help="likewise")
     serving = parser.add_argument_group("serving")
-    serving.add_argument("--model-name", metavar="NAME", help="default: the architecture's")
+    serving.add_argument(
+        "--model-name", metavar="NAME", help="default: the architecture's or the file's"
+    )
     serving.add_argument(
         "--version", default=_DEFAULT.version, metavar="V", help="default: %(default)s"
     )
@@ -164,6 +241,11 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def names_a_source(arguments: argparse.Namespace) -> bool:
+    """Whether a command line says which model to package."""
+    return any(getattr(arguments, name) for name in SOURCE_OPTIONS)
+
+
 def read_packaging_options(arguments: argparse.Namespace) -> PackagingOptions:
     """Checks what can be checked without loading anything.
 
@@ -173,6 +255,13 @@ def read_packaging_options(arguments: argparse.Namespace) -> PackagingOptions:
     values = {field.name: getattr(arguments, field.name) for field in fields(PackagingOptions)}
     lists: dict[str, Sequence[str]] = {key: values[key] for key in _FLAGS}
     options = PackagingOptions(**{**values, **{key: tuple(lists[key]) for key in lists}})
+    given = [SOURCE_OPTIONS[name][0] for name in SOURCE_OPTIONS if getattr(options, name)]
+    if len(given) != 1:
+        flags = [flag for flag, _ in SOURCE_OPTIONS.values()]
+        raise PackagingError(
+            f"give exactly one of {', '.join(flags[:-1])} and {flags[-1]}"
+            f"{', not ' + ' and '.join(given) if given else ''}"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", options.name):
         raise PackagingError(
             f"--model-name {options.name!r} is not a name that TorchServe takes; use letters, "

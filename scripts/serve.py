@@ -17,6 +17,7 @@ from packaging_options import (
     PackagingError,
     PackagingOptions,
     add_packaging_options,
+    names_a_source,
     read_packaging_options,
 )
 from repository import ROOT
@@ -27,6 +28,7 @@ examples:
   ./scripts/serve.sh                               the demo model
   ./scripts/serve.sh --arch vgg19 --squash         packages VGG19 (downloads its weights), serves it
   ./scripts/serve.sh --arch resnet18 --weights none --seed 0
+  ./scripts/serve.sh --exported net.pt2            a torch.export archive
   ./scripts/serve.sh vgg19 densenet201             archives that model_store/ holds
   ./scripts/serve.sh --port 9080 --management-port 9081 --metrics-port 9082 --grpc-port 9070
 """
@@ -142,11 +144,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _models(arguments: argparse.Namespace, signals: _StopSignals) -> tuple[Path, dict[str, str]]:
     """The model store, and what to serve from it: packaged now, or found there."""
-    if arguments.names and arguments.arch:
-        raise TorchServeError("give either --arch or names of archives, not both")
+    if arguments.names and names_a_source(arguments):
+        raise TorchServeError("give either a model to package or names of archives, not both")
     store: Path = arguments.export_path
     if not arguments.names:
-        arguments.arch = arguments.arch or DEMO_ARCHITECTURE
+        if not names_a_source(arguments):
+            arguments.arch = DEMO_ARCHITECTURE
         options = read_packaging_options(arguments)
         _package(options, signals)
         return store, {options.name: options.archive.name}
