@@ -22,7 +22,11 @@ def test_it_tells_classes_layers_methods_preprocessing_and_limits(served: Served
     assert [entry["index"] for entry in told["classes"]] == list(range(NUM_CLASSES))
     assert told["classes"][1] == {"index": 1, "id": "n02", "label": "Crane"}
     assert told["classes"][5] == {"index": 5, "id": None, "label": NAMES["5"]}
-    assert told["methods"] == {"default": "gradcam", "available": list(METHODS)}
+    assert told["methods"]["default"] == "gradcam"
+    assert told["methods"]["available"] == list(METHODS)
+    for row, (name, method) in zip(told["methods"]["table"], METHODS.items(), strict=True):
+        assert row["name"] == name
+        assert row["paper"] == method.paper
     for name, value in PREPROCESSING.items():
         assert told["preprocessing"][name] == value
     assert told["preprocessing"]["squash"] is False

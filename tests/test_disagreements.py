@@ -237,6 +237,7 @@ def ablation(network: nn.Module, layer: str, index: int) -> tuple[Tensor, float]
 
 @pytest.mark.parametrize("index", range(5))
 def test_pytorch_grad_cams_ablation_cam_turns_over_where_the_logit_is_negative(index: int) -> None:
+    """So does the paper's formula to the letter, which it follows; ours divides by ``|y|``."""
     found, logit = ablation(NETWORK, LAYER, index)
 
     theirs = jacobgil("AblationCAM", NETWORK, LAYER, PICTURE, index)

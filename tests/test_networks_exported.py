@@ -88,7 +88,7 @@ def test_maps_are_those_of_full_autograd_on_the_source(
 ) -> None:
     batch = pictures(2, SIDE)
     explainer = Explainer(loaded, (SIDE, SIDE))
-    for index, outcome in enumerate(explainer.run(batch, [Ask((3,), layer=layer)] * 2)):
+    for index, outcome in enumerate(explainer.run(batch, [Ask((3,), layers=(layer,))] * 2)):
         assert not isinstance(outcome, GradcamError)
         expected = full_autograd_map(network, layer, batch[index], 3)
         assert relative_error(outcome.maps[0].values, expected) <= 1e-5

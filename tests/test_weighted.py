@@ -104,25 +104,31 @@ def test_gradcam_plus_plus_is_the_papers_on_signed_layers_until_alpha_would_pass
     assert alpha(5.0) == pytest.approx(1), "the formula says -1/3: a positive gradient against"
 
 
-def test_xgradcam_is_the_papers_on_signed_layers_where_that_is_a_mean() -> None:
-    activations = torch.tensor([[[[4.0, -1.0], [1.0, 0.0]]]], dtype=torch.float64)
-    gradients = torch.tensor([[[[1.0, 2.0], [6.0, 3.0]]]], dtype=torch.float64)
+@pytest.mark.parametrize("seed", range(3))
+def test_xgradcam_is_the_papers_on_signed_layers_that_do_not_cancel(seed: int) -> None:
+    activations, gradients = drawn((1, 6, 5, 7), seed), drawn((1, 6, 5, 7), seed + 100)
+    activations += 0.05 * activations.sum(dim=(2, 3), keepdim=True).sign()
 
     found = xgradcam(activations, gradients)
 
-    np.testing.assert_allclose(
-        found[0].numpy(), paper_formulas.xgradcam(activations[0].numpy(), gradients[0].numpy())
-    )
+    expected = paper_formulas.xgradcam(activations[0].numpy(), gradients[0].numpy())
+    np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("total", "weight"), [(1e-6, 3.0), (-1e-6, 1.0), (0.0, 2.0)])
-def test_xgradcam_stays_within_the_gradients_where_activations_cancel(
-    total: float, weight: float
-) -> None:
-    """The formula would say (2 + …)/1e-6, two million; its sign would be that of the rounding."""
+@pytest.mark.parametrize("total", [3.9e-3, -3.9e-3, 1e-12, 0.0])
+def test_xgradcam_takes_the_mean_gradient_where_activations_cancel(total: float) -> None:
+    """A thousandth of the magnitudes is 4e-3; the formula would say up to ±infinity."""
     activations = torch.tensor([[[[-2.0, 2.0 + total]]]], dtype=torch.float64)
     gradients = torch.tensor([[[[1.0, 3.0]]]], dtype=torch.float64)
 
+    torch.testing.assert_close(xgradcam(activations, gradients), 2.0 * activations[:, 0])
+
+
+def test_xgradcam_is_the_papers_until_then() -> None:
+    activations = torch.tensor([[[[-2.0, 2.0 + 4.1e-3]]]], dtype=torch.float64)
+    gradients = torch.tensor([[[[1.0, 3.0]]]], dtype=torch.float64)
+
+    weight = (-2 + 3 * (2 + 4.1e-3)) / 4.1e-3
     torch.testing.assert_close(xgradcam(activations, gradients), weight * activations[:, 0])
 
 

@@ -41,9 +41,10 @@ def scorecam(activations: Tensor, scores: Tensor, baseline: Tensor | float = 0.0
     paper's map is ``ReLU(L)``. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for
     Convolutional Neural Networks", CVPR Workshops 2020, algorithm 1.
 
-    ``y`` is the logit, as algorithm 1 says, and the softmax is over channels. (The authors' own
-    code takes the softmax over classes and none over channels, and calls that the same; it is not.)
-    So ``y(X_b)``, which all channels share, cancels out; it is subtracted because the paper does.
+    ``y`` is the logit, as algorithm 1 says, and the softmax is over channels; section 3.2's
+    "post-softmax" is read as that one. (The authors' published code has a softmax over classes
+    instead, and none over channels: other weights.) So ``y(X_b)``, which all channels share,
+    cancels out; it is subtracted because the paper does.
 
     Args:
         activations: ``[C, h, w]``.

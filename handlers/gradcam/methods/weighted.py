@@ -79,11 +79,11 @@ def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     Towards Accurate Visualization and Explanation of CNNs", BMVC 2020.
 
     The paper has activations that are not negative. Then ``w_k`` is a mean of the channel's
-    gradients and lies between the least and the greatest of them. At a layer with negative
-    activations ``S_k`` can be near zero with the activations far from it, and ``w_k`` has no bound.
-    There it is held between the channel's least and greatest gradient. So the formula is exact
-    wherever it gives a mean, and that needs no epsilon. A channel whose ``S_k`` is zero, a silent
-    one above all, has its plain mean gradient.
+    gradients and lies among them. At a layer with negative activations the formula holds, but its
+    weights have no bound: the more the activations cancel, the greater, and of whichever sign is
+    left. Where less than a thousandth of them is left, ``|S_k| < Σ_ij |A_kij| / 1000``, the sum is
+    near what rounding in half precision makes of it, and the channel has its plain mean gradient
+    instead, as in Grad-CAM. So has a silent one, whose weight is of no account.
 
     Args:
         activations: ``[N, C, H, W]``.
@@ -94,11 +94,11 @@ def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """
     sums = activations.sum(dim=(2, 3), keepdim=True)
     weighted = (gradients * activations).sum(dim=(2, 3), keepdim=True)
+    magnitudes = activations.abs().sum(dim=(2, 3), keepdim=True)
+    cancels = (sums.abs() < magnitudes / 1000) | (sums == 0)
     plain = gradients.mean(dim=(2, 3), keepdim=True)
-    means = torch.where(sums == 0, plain, weighted / sums)
-    least = gradients.amin(dim=(2, 3), keepdim=True)
-    greatest = gradients.amax(dim=(2, 3), keepdim=True)
-    return _weigh(activations, means.clamp(least, greatest))
+    weights = torch.where(cancels, plain, weighted / torch.where(cancels, 1, sums))
+    return _weigh(activations, weights)
 
 
 def _weigh(activations: Tensor, weights: Tensor) -> Tensor:
