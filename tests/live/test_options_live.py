@@ -128,8 +128,10 @@ def test_a_crop_is_answered_as_the_cropped_picture_in_the_wholes_coordinates(
     alone = client.put(EXPLAIN, part).document()
     assert whole["image"] == {"width": 451, "height": 300}
     shift = np.array([box[0], box[1], 0, 0])
-    regions = [one["explanations"][0]["heatmap"].pop("region") for one in (whole, alone)]
-    assert regions[0] == pytest.approx(list(np.array(regions[1]) + shift), abs=0.01)
+    for part_of, name in (("heatmap", "region"), ("evidence", "box"), ("evidence", "peak")):
+        places = [one["explanations"][0][part_of].pop(name) for one in (whole, alone)]
+        moved = np.array(places[1]) + shift[: len(places[1])]
+        assert places[0] == pytest.approx(list(moved), abs=0.01)
     del whole["image"], alone["image"]
     assert differences(whole, alone) == []
 
