@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from gradcam.errors import TooLarge
 from gradcam.explanation import Ask
+from gradcam.faithfulness import STEPS
 from gradcam.layers import Layer
 from gradcam.perturbation import passes as perturbing
 from gradcam.settings import Limits
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
-_PASSES_OF_A_SCORE = 21  # 10 steps of deletion, 10 of insertion, the picture through its map
+_PASSES_OF_A_SCORE = 2 * STEPS + 1  # deletion, insertion, and the picture through its map
 
 
 def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:

@@ -103,8 +103,9 @@ class Intake:
             left.draw(size, maps * kinds)
             if options.heatmap == "grid" and not incoming.accept:
                 layers = [self.vocabulary.layers.choose(name) for name in options.layer]
-                # maps of several layers become one of the finest one's size
-                left.write(maps * max(layer.height * layer.width for layer in layers))
+                # maps of several layers become one of the finest one's height and width
+                height = max(layer.height for layer in layers)
+                left.write(maps * height * max(layer.width for layer in layers))
         return Row(
             Subject(
                 picture.width,
