@@ -1,0 +1,235 @@
+"""Models of every other source through the real TorchServe, held against their source networks."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+from torch import nn
+from torchvision import transforms
+
+import model_packaging
+from exports import SIDE, Exportable, export
+from gradcam.networks import read_class
+from live.client import Client
+from live.exact import Exact, served_map
+from local_ports import get_json
+from packaging_options import PackagingOptions
+from pictures import cat, encode
+from torchserve_process import TorchServe
+
+pytestmark = pytest.mark.live
+
+OWN = '''"""A network of the user's own."""
+
+import torch
+from torch import nn
+
+
+class Crossing(nn.Module):
+    """A residual block with in-place activations, and a head that looks at places."""
+
+    def __init__(self, classes: int, width: int = 8) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 5, stride=4, padding=2), nn.BatchNorm2d(width), nn.ELU(inplace=True)
+        )
+        self.block = nn.Conv2d(width, width, 3, padding=1)
+        self.mix = nn.Conv2d(width, width, 1)
+        self.pool = nn.AdaptiveMaxPool2d(2)
+        self.fc = nn.Linear(width * 4, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = self.mix((x + self.block(x)).relu_())
+        return self.fc(self.pool(x.relu_()).flatten(1))
+'''
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network as its user has it, and what serving it must use."""
+
+    network: nn.Module
+    layer: str
+    grid: tuple[int, int]
+    labels: tuple[str, ...]
+    prepare: Callable[[Any], Any]
+
+    @property
+    def exact(self) -> Exact:
+        return Exact(self.network, {}, transforms.Compose([self.prepare]))
+
+
+def seeded(network: nn.Module, side: int) -> nn.Module:
+    """Random weights, normalised on a few pictures, and logits that tell pictures apart."""
+    crop = transforms.RandomResizedCrop(side, (0.2, 1.0))
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(6)
+        for parameter in network.parameters():
+            if parameter.dim() > 1:
+                nn.init.kaiming_normal_(parameter)
+        seen = torch.stack([transforms.functional.to_tensor(crop(cat())) for _ in range(12)])
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+                nn.init.ones_(module.weight)  # timm starts the last of each block at zero
+        network.train()(seen * 4 - 2)
+    return network.eval()
+
+
+def preset(resize: int, crop: int, mode: str, mean: float, std: float) -> transforms.Compose:
+    return transforms.Compose(
+        [
+            transforms.Resize(resize, transforms.InterpolationMode(mode)),
+            transforms.CenterCrop(crop),
+            transforms.ToTensor(),
+            transforms.Normalize([mean] * 3, [std] * 3),
+        ]
+    )
+
+
+def package_timm(store: Path, scratch: Path) -> Source:
+    network = seeded(timm.create_model("resnet10t", num_classes=4), 176)
+    weights = scratch / "resnet10t.safetensors"
+    safetensors.torch.save_file(network.state_dict(), weights)
+    model_packaging.package(
+        PackagingOptions(
+            timm="resnet10t", weights=str(weights), model_name="from-timm", export_path=store
+        )
+    )
+    told = timm.data.resolve_model_data_config(network)
+    side = told["input_size"][-1]
+    grid = (-(-side // 32), -(-side // 32))
+    prepare = timm.data.create_transform(**told)
+    return Source(network, "layer4", grid, ("0", "1", "2", "3"), prepare)
+
+
+def package_own(store: Path, scratch: Path) -> Source:
+    file, weights, names = (scratch / name for name in ("own.py", "own.pth", "names.json"))
+    file.write_text(OWN)
+    network = seeded(read_class(file)(classes=3, width=12), 96)
+    torch.save(network.state_dict(), weights)
+    names.write_text(json.dumps({"0": "ant", "1": "bee", "2": "cat"}))
+    model_packaging.package(
+        PackagingOptions(
+            model_file=str(file),
+            weights=str(weights),
+            arch_options=("classes=3", "width=12"),
+            class_names=str(names),
+            crop_size="96",
+            resize=110,
+            interpolation="bicubic",
+            mean="0.5,0.5,0.5",
+            std="0.25,0.25,0.25",
+            model_name="from-file",
+            export_path=store,
+        )
+    )
+    prepare = preset(110, 96, "bicubic", 0.5, 0.25)
+    return Source(network, "mix", (24, 24), ("ant", "bee", "cat"), prepare)
+
+
+def package_exported(store: Path, scratch: Path) -> Source:
+    network = seeded(Exportable(5), SIDE)
+    exported = export(network, scratch / "net.pt2")
+    model_packaging.package(
+        PackagingOptions(
+            exported=str(exported),
+            resize=30,
+            mean="0.5,0.5,0.5",
+            std="0.5,0.5,0.5",
+            model_name="from-export",
+            export_path=store,
+        )
+    )
+    labels = tuple(str(index) for index in range(5))
+    return Source(network, "relu", (SIDE // 2,) * 2, labels, preset(30, SIDE, "bilinear", 0.5, 0.5))
+
+
+PACKAGED = {
+    "from-timm": package_timm,
+    "from-file": package_own,
+    "from-export": package_exported,
+}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, Source]]:
+    store = tmp_path_factory.mktemp("source_store")
+    return store, {
+        name: package(store, tmp_path_factory.mktemp(name)) for name, package in PACKAGED.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def running(
+    sources: tuple[Path, Mapping[str, Source]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TorchServe]:
+    store, _ = sources
+    models = {name: f"{name}.mar" for name in PACKAGED}
+    with TorchServe(store, models, log_dir=tmp_path_factory.mktemp("source_logs")) as server:
+        server.wait_ready(timeout=300)
+        yield server
+        assert "Traceback" not in server.log_text()
+
+
+@pytest.fixture(params=PACKAGED)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def source(name: str, sources: tuple[Path, Mapping[str, Source]]) -> Source:
+    return sources[1][name]
+
+
+def explained(running: TorchServe, name: str, target: str) -> Any:
+    client = Client(running.inference_url)
+    reply = client.put(f"explanations/{name}", encode(cat()), {"X-Explain-Target": target})
+    assert reply.status == 200, reply.body
+    return reply.document()
+
+
+def test_predictions_are_those_of_the_source_network(
+    running: TorchServe, name: str, source: Source
+) -> None:
+    logits = source.exact.logits(cat())
+    scale = float(logits.abs().max())
+    found = {
+        entry["label"]: entry["logit"] for entry in explained(running, name, "0")["predictions"]
+    }
+    assert set(found) == set(source.labels)
+    for index, label in enumerate(source.labels):
+        assert found[label] == pytest.approx(float(logits[index]), abs=1e-4 * scale)
+    told = Client(running.inference_url).put(f"predictions/{name}", encode(cat())).document()
+    expected = torch.softmax(logits, 0)
+    for index, label in enumerate(source.labels):
+        assert told[label] == pytest.approx(float(expected[index]), abs=1e-4)
+
+
+def test_maps_are_those_of_full_autograd_on_the_source_network(
+    running: TorchServe, name: str, source: Source
+) -> None:
+    positive = 0
+    entries = explained(running, name, "0,1,2")["explanations"]
+    assert [entry["index"] for entry in entries] == [0, 1, 2]
+    for entry in entries:
+        assert entry["layer"] == source.layer
+        raw = source.exact.raw_map(cat(), source.layer, entry["index"])
+        assert tuple(raw.shape) == source.grid
+        gap = (served_map(entry) - raw.relu()).abs().max()
+        assert float(gap) <= 1e-4 * float(raw.abs().max())
+        positive += int(raw.max() > 0.1 * raw.abs().max())
+    assert positive, "maps without a positive part would be equal whatever was computed"
+
+
+def test_the_management_api_knows_the_model(running: TorchServe, name: str) -> None:
+    (model,) = get_json(f"{running.management_url}/models/{name}")
+    (worker,) = model["workers"]
+    assert worker["status"] == "READY"
