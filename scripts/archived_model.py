@@ -35,6 +35,11 @@ class ArchivedModel:
     settings: Settings
     classes: ClassList
 
+    @property
+    def named_layer(self) -> str | None:
+        """The default layer that the settings name, if they do."""
+        return self.settings.layer
+
 
 def open_model(source: ModelSource) -> ArchivedModel:
     """Opens an archive, or makes one in a scratch folder and opens that.

@@ -7,18 +7,16 @@ import torch
 from torch import Tensor
 
 from archived_model import ArchivedModel
+from asking import COSTLY
 from evaluation import masking, pointing, road
 from evaluation.contenders import CHUNK, Contender, baselines, explained, why_not
 from evaluation.forgetting import forget
 from evaluation.pictures import Batch, DataError
-from evaluation.progress import Progress
 from evaluation.ranking import Probability, area, ranks
 from evaluation.results import Comparison, Row
 from gradcam import Explainer, GradcamError
 from gradcam.geometry import Box
-
-COSTLY = ("scorecam", "ablationcam")
-"""One forward pass of the network or its head for every channel: the default layer only."""
+from progress import Progress
 
 Columns = dict[str, list[float]]
 
@@ -80,7 +78,7 @@ def compare(
         UnusableLayer: The network has no default layer.
     """
     explainer = model.explainer
-    default = explainer.layers.choose(model.settings.layer)
+    default = explainer.layers.choose(model.named_layer)
     probabilities = predict(explainer, drawn.inputs)
     right = (probabilities.argmax(dim=1) == drawn.classes).nonzero().flatten().tolist()
     if not right:
@@ -119,6 +117,7 @@ def compare(
             "name": model.name,
             "architecture": model.settings.architecture,
             "layer": default.name,
+            "layers": _in_order(explainer, contenders),
             "grid": [default.height, default.width],
             "input": [height, width],
         },
@@ -217,7 +216,7 @@ def _contenders(
     for layer in reversed(layers):
         for method in plan.methods:
             if method in COSTLY and layer != default:
-                continue
+                continue  # a pass for every channel, at every layer, would take hours
             one = explained(explainer, method, layer)
             reason = why_not(one, batch.inputs[:1], int(batch.classes[0]))
             if reason:
@@ -254,6 +253,12 @@ def _mosaics(
         lambda: explained(explainer, "gradcam", layer).maps(large.pictures, [large.classes[0]])
     )
     return make(plan.mosaics, scaled=scaled), ""
+
+
+def _in_order(explainer: Explainer, contenders: Sequence[Contender]) -> list[str]:
+    """The contenders' layers from the picture to the logits."""
+    used = {one.layer for one in contenders}
+    return [name for name in explainer.layers.modules if name in used]
 
 
 def _takes(work: Callable[[], object]) -> bool:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradcam import Ask, Explainer, GradcamError
+from asking import ask_for
+from gradcam import Explainer, GradcamError
 
 CHUNK = 64
 """Pictures in one forward pass."""
@@ -74,7 +75,7 @@ def explained(explainer: Explainer, method: str, layer: str) -> Contender:
     """A method at a layer."""
 
     def make(pictures: Tensor, classes: Sequence[Sequence[int]]) -> list[Tensor]:
-        asks = [Ask(targets=tuple(indices), method=method, layer=layer) for indices in classes]
+        asks = [ask_for(indices, method, layer) for indices in classes]
         grids = []
         for outcome in explainer.run(pictures, asks):
             if isinstance(outcome, GradcamError):

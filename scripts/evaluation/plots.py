@@ -26,7 +26,7 @@ def save_all(comparison: Comparison, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"methods": methods(comparison), "curves": curves(comparison)}
-    if len({row.layer for row in comparison.rows if row.layer}) > 1:
+    if len(comparison.layers) > 1:
         figures["layers"] = layers(comparison)
     if comparison.stages:
         figures["forgetting"] = forgetting(comparison)
@@ -101,9 +101,7 @@ def layers(comparison: Comparison) -> Figure:
     names = [n for n in ("grid_pointing", "road", "insertion") if n in comparison.measured]
     rows = [row for row in comparison.rows if row.layer]
     down = list(dict.fromkeys(row.method for row in rows))
-    across = list(reversed(dict.fromkeys(row.layer for row in rows)))
-    across.remove(comparison.default_layer)
-    across.append(comparison.default_layer)
+    across = comparison.layers
     figure, grid = plt.subplots(
         1,
         len(names),

@@ -46,7 +46,7 @@ def markdown(comparison: Comparison, command: str) -> str:
         "Bold: the best of the methods, and those whose distance to it, picture by picture, may be "
         "chance (its 95 % interval holds 0).",
     ]
-    layers = list(dict.fromkeys(row.layer for row in comparison.rows if row.layer))
+    layers = comparison.layers
     if len(layers) > 1:
         for name in ("grid_pointing", "road", "insertion"):
             if name in comparison.measured:
@@ -90,13 +90,9 @@ def _methods_table(comparison: Comparison) -> str:
 def _layers_table(comparison: Comparison, layers: Sequence[str], measure: str) -> str:
     by_place = {(row.method, row.layer): row for row in comparison.rows}
     methods = list(dict.fromkeys(row.method for row in comparison.rows if row.layer))
-    order = list(reversed(layers))  # from the picture to the logits
-    if comparison.default_layer in order:
-        order.remove(comparison.default_layer)
-        order.append(comparison.default_layer)
-    lines = [["method", *(f"`{layer}`" for layer in order)]]
+    lines = [["method", *(f"`{layer}`" for layer in layers)]]
     for method in methods:
-        rows = [by_place.get((method, layer)) for layer in order]
+        rows = [by_place.get((method, layer)) for layer in layers]
         cells = ["–" if row is None else _number(row, measure) for row in rows]
         lines.append([f"`{method}`", *cells])
     return _grid(lines)

@@ -61,6 +61,11 @@ class Comparison:
         return str(self.model["layer"])
 
     @property
+    def layers(self) -> list[str]:
+        """The layers, from the picture to the logits."""
+        return [str(name) for name in self.model["layers"]]
+
+    @property
     def methods(self) -> list[Row]:
         """The methods at the default layer."""
         return [row for row in self.rows if row.layer == self.default_layer]
