@@ -10,8 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from PIL import Image
 
 from gradcam import render
+from gradcam.geometry import Region
 from inspection.findings import Cell, Findings
 
 _SIDE = 2.0
@@ -96,31 +98,29 @@ def _told(findings: Findings) -> str:
         ),
         f"explained: {model.classes[findings.target].label}",
         f"* the default layer: {findings.why}",
-        "the frame is what the network sees; layers run across, methods down",
+        f"{_frame(findings)}; layers run across, methods down",
     ]
     return "\n".join(textwrap.fill(line, 62) for line in lines)
 
 
+def _frame(findings: Findings) -> str:
+    region, image = findings.view.region, findings.picture.image
+    whole = (region.left, region.top, region.width, region.height) == (0, 0, *image.size)
+    return "the network sees the whole picture" if whole else "the frame is what the network sees"
+
+
 def _draw(
-    axes: Axes, cell: Cell, image: object, region: object, colormap: str, alpha: float
+    axes: Axes, cell: Cell, image: Image.Image, region: Region, colormap: str, alpha: float
 ) -> None:
     _bare(axes)
     if cell.grid is None:
-        axes.set_facecolor("0.93")
-        axes.set_aspect(image.height / image.width)  # type: ignore[attr-defined]
-        axes.text(
-            0.5,
-            0.5,
-            textwrap.shorten(cell.reason, 110).replace("; ", ";\n")
-            and textwrap.fill(textwrap.shorten(cell.reason, 110), 24),
-            ha="center",
-            va="center",
-            fontsize=7,
-            transform=axes.transAxes,
-        )
+        grey = np.full((image.height, image.width, 3), 235, np.uint8)
+        axes.imshow(grey)
+        reason = textwrap.fill(textwrap.shorten(cell.reason, 120, placeholder=" …"), 26)
+        axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=7, transform=axes.transAxes)
         return
     values = np.asarray(cell.grid.numpy(), np.float32)
-    axes.imshow(render.overlay(image, values, region, colormap, alpha))  # type: ignore[arg-type]
+    axes.imshow(render.overlay(image, values, region, colormap, alpha))
     told = f"{cell.maximum:.2g}" if cell.maximum > 0 else "nothing is positive"
     axes.set_xlabel(told, fontsize=7, labelpad=2)
 
