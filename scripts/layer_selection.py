@@ -1,6 +1,6 @@
 """A few layers that stand for all of a network's candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gradcam import Layer, LayerTable
 
@@ -23,11 +23,19 @@ def pick_layers(table: LayerTable, most: int) -> tuple[str, ...]:
         shape = _shape(table.choose(table.default))
         picked = [name for name in picked if _shape(table.choose(name)) != shape]
         picked.append(table.default)
-    order = list(table.modules)
-    kept = sorted(picked, key=order.index)
+    kept = in_order(table, picked)
     surplus = max(0, len(kept) - most)
     dropped = [name for name in kept if name != table.default][:surplus]
     return tuple(name for name in kept if name not in dropped)
+
+
+def in_order(table: LayerTable, names: Collection[str]) -> list[str]:
+    """Layers from the picture to the logits, those that are no candidates last.
+
+    The network's own list of modules would name a stage before its blocks.
+    """
+    order = list(dict.fromkeys([*table.candidates, *table.modules]))
+    return sorted(names, key=order.index)
 
 
 def _evenly(names: Sequence[str], most: int) -> list[str]:

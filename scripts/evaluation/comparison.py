@@ -16,6 +16,7 @@ from evaluation.ranking import Probability, area, ranks
 from evaluation.results import Comparison, Row
 from gradcam import Explainer, GradcamError
 from gradcam.geometry import Box
+from layer_selection import in_order
 from progress import Progress
 
 Columns = dict[str, list[float]]
@@ -117,7 +118,7 @@ def compare(
             "name": model.name,
             "architecture": model.settings.architecture,
             "layer": default.name,
-            "layers": _in_order(explainer, contenders),
+            "layers": in_order(explainer.layers, {one.layer for one in contenders}),
             "grid": [default.height, default.width],
             "input": [height, width],
         },
@@ -253,12 +254,6 @@ def _mosaics(
         lambda: explained(explainer, "gradcam", layer).maps(large.pictures, [large.classes[0]])
     )
     return make(plan.mosaics, scaled=scaled), ""
-
-
-def _in_order(explainer: Explainer, contenders: Sequence[Contender]) -> list[str]:
-    """The contenders' layers from the picture to the logits."""
-    used = {one.layer for one in contenders}
-    return [name for name in explainer.layers.modules if name in used]
 
 
 def _takes(work: Callable[[], object]) -> bool:
