@@ -9,17 +9,15 @@ from torch import Tensor
 from archived_model import ArchivedModel
 from asking import COSTLY
 from evaluation import masking, pointing, road
-from evaluation.contenders import CHUNK, Contender, baselines, explained, why_not
+from evaluation.contenders import Contender, baselines, explained, why_not
 from evaluation.forgetting import forget
+from evaluation.measuring import Columns, mask, point, predict, probability_of
 from evaluation.pictures import Batch, DataError
-from evaluation.ranking import Probability, area, ranks
 from evaluation.results import Comparison, Row
 from gradcam import Explainer, GradcamError
 from gradcam.geometry import Box
 from layer_selection import in_order
 from progress import Progress
-
-Columns = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -43,27 +41,6 @@ class Plan:
     forgetting: int
     boxes: Mapping[str, tuple[Box, ...]]
     seed: int
-
-
-def probability_of(explainer: Explainer) -> Probability:
-    """The softmax probability of each picture's class, by forward passes in chunks."""
-
-    def probability(pictures: Tensor, classes: Tensor) -> Tensor:
-        return predict(explainer, pictures).gather(1, classes[:, None])[:, 0]
-
-    return probability
-
-
-def predict(explainer: Explainer, pictures: Tensor) -> Tensor:
-    """Probabilities ``[N, C]`` on the pictures' device."""
-    rows = []
-    for start in range(0, len(pictures), CHUNK):
-        part = pictures[start : start + CHUNK]
-        for outcome in explainer.run(part, [None] * len(part)):
-            if isinstance(outcome, GradcamError):
-                raise outcome
-            rows.append(outcome.logits.softmax(dim=0))
-    return torch.stack(rows).to(pictures.device)
 
 
 def compare(
@@ -96,7 +73,7 @@ def compare(
     columns: list[Columns] = []
     curves: list[dict[str, list[float]]] = []
     for one in everyone:
-        measured, curve = mask(one, batch, before, probability_of(explainer), plan)
+        measured, curve = mask(one, batch, before, probability_of(explainer), plan.boxes, plan.seed)
         progress.step(f"hiding pixels: {one.method} {one.layer}")
         if grid:
             measured["grid_pointing"] = point(one, grid)
@@ -143,70 +120,6 @@ def compare(
         stages=stages,
         skipped=skipped,
     )
-
-
-def mask(
-    contender: Contender, batch: Batch, before: Tensor, probability: Probability, plan: Plan
-) -> tuple[Columns, dict[str, list[float]]]:
-    """The measures that hide pixels, and the energy in boxes.
-
-    Args:
-        contender: Makes the maps.
-        batch: N pictures.
-        before: ``[N]``, the probability of each picture's class.
-        probability: The network.
-        plan: Its boxes and seed.
-
-    Returns:
-        By measure, a number for each picture; and the mean curves.
-    """
-    measured: Columns = {}
-    parts: dict[str, list[Tensor]] = {}
-    generator = torch.Generator().manual_seed(plan.seed)  # the same lot for every contender
-    for start in range(0, len(batch.names), CHUNK):
-        some = batch.take(range(len(batch.names))[start : start + CHUNK])
-        maps = contender.maps(some.inputs, [[index] for index in some.classes.tolist()])
-        shown = maps.shown[:, 0].to(some.inputs.device)
-        places = ranks(maps.signed[:, 0], generator).to(some.inputs.device)
-        arguments = (some.inputs, places, probability, some.classes)
-        deletion, insertion = (
-            masking.deletion_curve(*arguments),
-            masking.insertion_curve(*arguments),
-        )
-        most, least = road.road_curves(*arguments, generator)
-        old = before[start : start + CHUNK]
-        new = probability(masking.highlight(some.inputs, shown), some.classes)
-        for name, curve in (
-            ("deletion", deletion),
-            ("insertion", insertion),
-            ("road_most", most),
-            ("road_least", least),
-        ):
-            parts.setdefault(name, []).append(curve)
-        for name, values in (
-            ("deletion", area(deletion, masking.SHARES)),
-            ("insertion", area(insertion, masking.SHARES)),
-            ("road", road.combined(most, least)),
-            ("average_drop", masking.average_drop(old, new)),
-            ("increase", masking.increase(old, new)),
-        ):
-            measured.setdefault(name, []).extend(values.tolist())
-        for name, view, values in zip(some.names, some.views, shown.cpu(), strict=True):
-            if name in plan.boxes:
-                cover = pointing.box_cover(plan.boxes[name], view)
-                share = float(pointing.mass_share(values[None], cover))
-                measured.setdefault("box_energy", []).append(share)
-    return measured, {name: torch.cat(some).mean(dim=0).tolist() for name, some in parts.items()}
-
-
-def point(contender: Contender, grid: pointing.Mosaics) -> list[float]:
-    """Of each mosaic, the mean share of mass in the right cell."""
-    found = []
-    for picture, classes in zip(grid.pictures, grid.classes, strict=True):
-        shown = contender.maps(picture[None], [classes]).shown[0]
-        cells = torch.stack([grid.cell(number) for number in range(len(classes))])
-        found.append(float(pointing.mass_share(shown, cells).mean()))
-    return found
 
 
 def _contenders(
