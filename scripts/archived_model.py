@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.torch
 import yaml
+from torch import nn
 
 import model_packaging
 from gradcam import Explainer
@@ -82,8 +83,16 @@ def open_archive(path: Path) -> ArchivedModel:
             settings.architecture, settings.num_classes, state, settings.architecture_options
         )
         classes = load_class_names(folder / "index_to_name.json", settings.num_classes)
-    explainer = Explainer(network, settings.preprocessing.crop_size)
-    return ArchivedModel(str(model["modelName"]), explainer, settings, classes)
+    return ArchivedModel(str(model["modelName"]), survey(network, settings), settings, classes)
+
+
+def survey(network: nn.Module, settings: Settings) -> Explainer:
+    """An explainer of a network, set up as the handler sets one up.
+
+    Raises:
+        EngineFault: The network fails on pictures of the settings' size.
+    """
+    return Explainer(network, settings.preprocessing.crop_size)
 
 
 def _read_json(path: Path) -> Any:

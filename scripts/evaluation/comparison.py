@@ -81,7 +81,7 @@ def compare(
         columns.append(measured)
         curves.append(curve)
     stages, forgotten = forget(
-        explainer, at_default, batch.take(range(len(right))[: plan.forgetting]), plan.seed
+        model, at_default, batch.take(range(len(right))[: plan.forgetting]), plan.seed
     )
     progress.step("forgetting")
     for one, measured, curve in zip(everyone, columns, curves, strict=True):

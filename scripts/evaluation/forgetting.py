@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from archived_model import ArchivedModel, survey
 from evaluation.contenders import Contender, Maps, explained
 from evaluation.pictures import Batch
 from evaluation.randomisation import Map, cascade, rank_correlation, structural_similarity
-from gradcam import Explainer
 
 Found = dict[tuple[str, str], dict[str, list[list[float]]]]
 
 
 def forget(
-    explainer: Explainer, contenders: Sequence[Contender], batch: Batch, seed: int
+    model: ArchivedModel, contenders: Sequence[Contender], batch: Batch, seed: int
 ) -> tuple[list[str], Found]:
     """Compares maps before and after each stage of the network is drawn anew.
 
     Args:
-        explainer: The trained network.
+        model: The trained network's.
         contenders: Methods at a layer; maps that know nothing are simply made again.
         batch: The pictures.
         seed: For the parameters.
@@ -35,10 +35,9 @@ def forget(
         (one.method, one.layer): {"rank_correlation": [], "similarity": []} for one in contenders
     }
     names = []
-    size = (batch.inputs.shape[2], batch.inputs.shape[3])
-    for name, network in cascade(explainer.network, batch.inputs[:1], seed):
+    for name, network in cascade(model.explainer.network, batch.inputs[:1], seed):
         names.append(name)
-        forgetful = Explainer(network, size)
+        forgetful = survey(network, model.settings)
         for one, original in zip(contenders, originals, strict=True):
             now = one if one.is_baseline else explained(forgetful, one.method, one.layer)
             later = now.maps(batch.inputs, classes)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from asking import probabilities
 from evaluation import masking, pointing, road
 from evaluation.contenders import CHUNK, Contender
 from evaluation.pictures import Batch
@@ -33,7 +34,7 @@ def predict(explainer: Explainer, pictures: Tensor) -> Tensor:
         for outcome in explainer.run(part, [None] * len(part)):
             if isinstance(outcome, GradcamError):
                 raise outcome
-            rows.append(outcome.logits.softmax(dim=0))
+            rows.append(probabilities(explainer, outcome.logits))
     return torch.stack(rows).to(pictures.device)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from archived_model import ArchivedModel
-from asking import COSTLY, ask_for
+from asking import COSTLY, ask_for, probabilities
 from gradcam import Ask, GradcamError, Layer, LayerTable
 from gradcam.geometry import View, plan_view
 from gradcam.picture import Picture
@@ -101,7 +101,7 @@ def find_out(model: ArchivedModel, picture: Picture, wish: Wish) -> Findings:
     (outcome,) = explainer.run(batch, [None])
     if isinstance(outcome, GradcamError):
         raise outcome
-    probabilities, order = outcome.logits.softmax(dim=0).sort(descending=True)
+    likely, order = probabilities(explainer, outcome.logits).sort(descending=True)
     target = int(order[0]) if wish.target is None else wish.target
     layers = [table.choose(name) for name in dict.fromkeys([*table.candidates, *wish.layers])]
     progress = Progress(1 + len(wish.methods) * len(wish.layers) + wish.rounds)
@@ -123,7 +123,7 @@ def find_out(model: ArchivedModel, picture: Picture, wish: Wish) -> Findings:
         view,
         [
             (model.classes[index].label, probability)
-            for index, probability in zip(order[:5].tolist(), probabilities.tolist(), strict=False)
+            for index, probability in zip(order[:5].tolist(), likely.tolist(), strict=False)
         ],
         target,
         layers,
