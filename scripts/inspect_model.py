@@ -1,0 +1,82 @@
+#!/usr/bin/env python
+"""Shows where a model can be explained: its layers, what they see and cost, and their maps.
+
+Prints the candidate layers with their grids and receptive fields, which of them is the default and
+why, and what a map costs at each; saves a contact sheet, layers across and methods down.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from model_options import add_model_options, read_model_options
+from packaging_options import PackagingError
+from repository import ROOT
+
+sys.path.insert(0, str(ROOT / "handlers"))
+
+EXAMPLES = """
+examples:
+  python scripts/inspect_model.py                                 the demo model on a cat
+  python scripts/inspect_model.py dog.jpg --arch resnet50 --out resnet50.png
+  python scripts/inspect_model.py dog.jpg --archive model_store/mine.mar --layers layer3 layer4
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "picture", type=Path, nargs="?", help="default: scikit-image's cat, chelsea"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("sheet.png"), metavar="FILE.png", help="default: sheet.png"
+    )
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        metavar="NAME",
+        help="across the sheet (default: one of each shape, the last ones)",
+    )
+    parser.add_argument("--most-layers", type=int, default=6, metavar="N", help="default: 6")
+    parser.add_argument(
+        "--target", metavar="CLASS", help="a class index or label (default: the best)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="of measuring prices (default: 5)"
+    )
+    parser.add_argument(
+        "--most-passes",
+        type=int,
+        default=256,
+        metavar="N",
+        help="Score-CAM and Ablation-CAM take a pass for every channel of the layer; skip them "
+        "where that is more than this (default: %(default)s)",
+    )
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
+    add_model_options(parser)
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    arguments = build_parser().parse_args()
+    walk = importlib.import_module("inspection.walk")  # only now: torch takes seconds
+    try:
+        findings = walk.walk(arguments, read_model_options(arguments))
+    except (PackagingError, OSError, *walk.EXPECTED) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(importlib.import_module("inspection.tables").text(findings))
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    importlib.import_module("inspection.sheet").save_sheet(findings, arguments.out)
+    print(f"saved {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
