@@ -86,7 +86,12 @@ def node_of(tensor: Tensor) -> Node:
 
 
 def following(node: Node) -> Sequence[Node]:
-    """The nodes that a node leads to, nearer to the inputs."""
+    """The nodes that a node leads to, nearer to the inputs.
+
+    None where an operation stands in the graph without being differentiable: a quantised layer.
+    """
+    if "NotImplemented" in node.name():
+        return []
     return [after for after, _ in node.next_functions if after is not None]
 
 
