@@ -68,7 +68,14 @@ class Other(NamedTuple):
 
 
 OTHERS = (
-    Other("vit_b_32", 224, "encoder.layers.encoder_layer_11.ln_1", 7, token_grid(1, 7, 7), True),
+    Other(
+        "vit_b_32",
+        224,
+        "encoder.layers.encoder_layer_11.ln_1",
+        7,
+        token_grid(1, 7, 7),
+        bypassed=True,
+    ),
     Other("swin_t", 224, "permute", 7),
     Other("swin_v2_t", 256, "permute", 8),
     Other("maxvit_t", 224, "blocks.3", 7),
