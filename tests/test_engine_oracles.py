@@ -1,8 +1,9 @@
-"""Every torchvision family with a convolutional last stage, against two independent oracles."""
+"""One model of every family of torchvision and of ten of timm, against independent oracles."""
 
 from typing import NamedTuple
 
 import pytest
+import timm
 import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
@@ -11,7 +12,14 @@ from gradcam import Ask, Explainer, Outcome
 from gradcam.layers import Layer, survey_layers
 from gradcam.networks import build_network
 from hand_networks import pictures
-from oracles import full_autograd_map, relative_error
+from oracles import (
+    Arrange,
+    as_it_is,
+    channels_last,
+    full_autograd_map,
+    relative_error,
+    token_grid,
+)
 
 INDEX = 7
 
@@ -47,6 +55,50 @@ FAMILIES = (
     Family("convnext_tiny", 224, "features", 7),
 )
 
+
+class Other(NamedTuple):
+    """A model whose tensors may have any layout."""
+
+    name: str
+    side: int
+    layer: str
+    grid: int
+    arrange: Arrange = as_it_is
+    bypassed: bool = False
+
+
+OTHERS = (
+    Other(
+        "vit_b_32",
+        224,
+        "encoder.layers.encoder_layer_11.ln_1",
+        7,
+        token_grid(1, 7, 7),
+        bypassed=True,
+    ),
+    Other("swin_t", 224, "permute", 7),
+    Other("swin_v2_t", 256, "permute", 8),
+    Other("maxvit_t", 224, "blocks.3", 7),
+    Other("timm/resnet26d", 224, "layer4", 7),
+    Other("timm/regnety_002", 224, "s4", 7),
+    Other("timm/tf_efficientnetv2_b0", 224, "bn2", 7),
+    Other("timm/convnextv2_atto", 224, "stages", 7),
+    Other("timm/vit_little_patch16_reg4_gap_256", 256, "blocks", 16, token_grid(4, 16, 16)),
+    Other(
+        "timm/deit_tiny_distilled_patch16_224",
+        224,
+        "blocks.11.norm1",
+        14,
+        token_grid(2, 14, 14),
+        True,
+    ),
+    Other("timm/swinv2_cr_tiny_224", 224, "stages", 7),
+    Other("timm/swin_tiny_patch4_window7_224", 224, "norm", 7, channels_last),
+    Other("timm/eva02_tiny_patch14_224", 224, "blocks.11", 16, token_grid(1, 16, 16)),
+    Other("timm/maxvit_tiny_rw_224", 224, "norm", 7),
+    Other("timm/mixer_s32_224", 224, "norm", 7, token_grid(0, 7, 7)),
+)
+
 # Their shapes are surveyed without any numbers, so that size costs nothing.
 LARGE = (
     Family("vgg13", 224, "features.23", 14),
@@ -75,18 +127,25 @@ class Case(NamedTuple):
     values: Tensor
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
-def case(request: pytest.FixtureRequest) -> Case:
-    family: Family = request.param
-    torch.manual_seed(0)
-    options = {"init_weights": False} if family.name in {"googlenet", "inception_v3"} else {}
-    network = build_network(family.name, 1000, options).eval()
+def redrawn(network: nn.Module) -> nn.Module:
+    """Frozen, with running statistics of its own and without linear maps of zeros."""
+    network.eval().requires_grad_(requires_grad=False)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             assert module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
-    network.requires_grad_(requires_grad=False)
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            module.weight.normal_(0, 0.02)
+    return network
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    family: Family = request.param
+    torch.manual_seed(0)
+    options = {"init_weights": False} if family.name in {"googlenet", "inception_v3"} else {}
+    network = redrawn(build_network(family.name, 1000, options))
     explainer = Explainer(network, (family.side, family.side))
     batch = pictures(1, family.side)
     (outcome,) = explainer.run(batch, [Ask((INDEX,))])
@@ -116,6 +175,24 @@ def test_the_map_is_that_of_captum(case: Case) -> None:
     )
 
     assert relative_error(case.values, expected[0, 0].detach()) <= 1e-4
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.name)
+def test_the_map_at_the_default_layer_of_any_layout(other: Other) -> None:
+    torch.manual_seed(0)
+    kind, _, name = other.name.rpartition("/")
+    network = redrawn(timm.create_model(name) if kind else build_network(name, 1000))
+    explainer = Explainer(network, (other.side, other.side))
+    batch = pictures(1, other.side)
+
+    (outcome,) = explainer.run(batch, [Ask((INDEX,))])
+
+    found = explainer.layers.choose(None)
+    assert (found.name, found.height, found.width) == (other.layer, other.grid, other.grid)
+    assert found.bypassed is other.bypassed
+    assert isinstance(outcome, Outcome)
+    expected = full_autograd_map(network, other.layer, batch[0], INDEX, other.arrange)
+    assert relative_error(outcome.maps[0].values, expected) <= 1e-4
 
 
 @pytest.mark.parametrize("family", LARGE, ids=lambda family: family.name)

@@ -208,19 +208,6 @@ def test_a_last_stage_of_one_cell_is_passed_over() -> None:
     assert table.modules["layer4"] == "has a 1×1 output, and a map of one cell says nothing"
 
 
-def test_a_vision_transformer_has_no_default_for_its_last_stage_works_on_tokens() -> None:
-    network = torchvision.models.VisionTransformer(
-        image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32
-    )
-
-    table = survey(network, 32)
-
-    assert table.default is None
-    assert "tokens" in table.why_no_default
-    assert "name a layer" in table.why_no_default
-    assert table.choose("conv_proj") == Layer("conv_proj", 16, 4, 4)
-
-
 def test_tokens_before_the_last_feature_map_do_not_matter() -> None:
     class Hybrid(nn.Module):
         def __init__(self) -> None:

@@ -9,7 +9,6 @@ from torch.autograd.graph import Node, get_gradient_edge
 T = TypeVar("T")
 
 _COPIES = {"CloneBackward0", "AliasBackward0"}
-_WITHOUT_DERIVATIVE = "NotImplemented"
 _POOLING = ("Pool", "MeanBackward")
 
 
@@ -89,9 +88,9 @@ def node_of(tensor: Tensor) -> Node:
 def following(node: Node) -> Sequence[Node]:
     """The nodes that a node leads to, nearer to the inputs.
 
-    An operation without a derivative, such as a quantised layer, leads nowhere.
+    None where an operation stands in the graph without being differentiable: a quantised layer.
     """
-    if _WITHOUT_DERIVATIVE in node.name():
+    if "NotImplemented" in node.name():
         return []
     return [after for after, _ in node.next_functions if after is not None]
 

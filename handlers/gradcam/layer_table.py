@@ -82,14 +82,23 @@ class LayerTable:
 
     def nearest_hint(self, name: str) -> str:
         """Names the usable layer nearest to a module in the network's order."""
-        order = list(self.modules)
-        here = order.index(name)
         others = [other for other in self.usable if other != name]
         if not others:
             return "this network has no layer that can be used"
-        return (
-            f"the nearest usable layer is {min(others, key=lambda o: abs(order.index(o) - here))}"
-        )
+        order = {module: number for number, module in enumerate(self.modules)}
+        # a module has its output when the last module inside of it has
+        ends = {outer: end for inner, end in order.items() for outer in _around(inner)}
+
+        def distance(other: str) -> tuple[int, int]:
+            return abs(ends[other] - ends[name]), abs(order[other] - order[name])
+
+        return f"the nearest usable layer is {min(others, key=distance)}"
 
     def _default_hint(self) -> str:
         return f"the default is {self.default}" if self.default else self.why_no_default
+
+
+def _around(name: str) -> list[str]:
+    """The module itself, and those that contain it."""
+    parts = name.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
