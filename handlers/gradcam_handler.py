@@ -37,7 +37,7 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
 
 import torch
 
-from gradcam import Explainer, document, labels, networks, service
+from gradcam import document, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.settings import read_settings
 
@@ -82,13 +82,7 @@ def _load(context: Any) -> service.Service:
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
     network = networks.load_archived(settings, weights, device)
-    explainer = Explainer(
-        network,
-        settings.preprocessing.crop_size,
-        output=settings.output,
-        activation=settings.activation,
-        rows=settings.limits.max_rows,
-    )
+    explainer = service.make_explainer(network, settings)
     card = document.ModelCard(
         name=str(context.model_name),
         version=str(model.get("modelVersion", "1.0")),

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import yaml
-from torch import nn
 
 import model_packaging
 from gradcam import Explainer
 from gradcam.errors import SettingsError
 from gradcam.labels import ClassList, load_class_names
-from gradcam.networks import load_network
+from gradcam.networks import load_archived
+from gradcam.service import make_explainer
 from gradcam.settings import Settings, read_settings
 from model_options import ModelSource
 
@@ -38,8 +37,8 @@ class ArchivedModel:
 
     @property
     def named_layer(self) -> str | None:
-        """The default layer that the settings name, if they do."""
-        return self.settings.layer
+        """The default layer that the settings name, if they do; of several the last."""
+        return self.settings.layer[-1] if self.settings.layer else None
 
 
 def open_model(source: ModelSource) -> ArchivedModel:
@@ -74,25 +73,15 @@ def open_archive(path: Path) -> ArchivedModel:
             model = manifest["model"]
             config = (folder / str(model["configFile"])).read_text(encoding="utf-8")
             settings = read_settings(yaml.safe_load(config))
-            state = safetensors.torch.load_file(folder / str(model["serializedFile"]))
-        except (OSError, zipfile.BadZipFile, KeyError, safetensors.SafetensorError) as error:
+            weights = folder / str(model["serializedFile"])
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
             raise SettingsError(
                 f"{path} is not an archive that package_model.py made: {error}"
             ) from error
-        network = load_network(
-            settings.architecture, settings.num_classes, state, settings.architecture_options
-        )
-        classes = load_class_names(folder / "index_to_name.json", settings.num_classes)
-    return ArchivedModel(str(model["modelName"]), survey(network, settings), settings, classes)
-
-
-def survey(network: nn.Module, settings: Settings) -> Explainer:
-    """An explainer of a network, set up as the handler sets one up.
-
-    Raises:
-        EngineFault: The network fails on pictures of the settings' size.
-    """
-    return Explainer(network, settings.preprocessing.crop_size)
+        network = load_archived(settings, weights)
+        classes = load_class_names(folder / "index_to_name.json", settings.class_count)
+    explainer = make_explainer(network, settings)
+    return ArchivedModel(str(model["modelName"]), explainer, settings, classes)
 
 
 def _read_json(path: Path) -> Any:

@@ -12,9 +12,9 @@ COSTLY = ("scorecam", "ablationcam")
 
 def probabilities(explainer: Explainer, logits: Tensor) -> Tensor:
     """What a model's answer calls probabilities: ``[…, C]`` to ``[…, C]``."""
-    return logits.softmax(dim=-1)
+    return explainer.probabilities(logits)
 
 
 def ask_for(targets: Sequence[Target], method: str, layer: str) -> Ask:
     """A method at one layer, without smoothing or fusion."""
-    return Ask(targets=tuple(targets), method=method, layer=layer)
+    return Ask(targets=tuple(targets), method=method, layers=(layer,))

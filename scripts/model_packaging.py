@@ -20,9 +20,10 @@ from class_lists import (
     with_ids,
 )
 from gathered_model import Gathered, gather, say
-from gradcam.engine import Explainer
+from gradcam.applicability import why_not
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.networks import MODEL_FILE, load_archived
+from gradcam.service import make_explainer
 from gradcam.settings import Settings, read_settings
 from mar_archive import Contents, write_archive
 from packaging_options import PackagingError, PackagingOptions
@@ -125,12 +126,14 @@ def _check(settings: Settings, model: Gathered, weights: Path) -> None:
             f"max_rows={model.most_rows}, or export it without that bound"
         )
     network = load_archived(settings, weights)
-    layers = Explainer(network, settings.preprocessing.crop_size).layers
+    layers = make_explainer(network, settings).layers
     if not settings.layer and layers.default is None:
         say(f"note: explanations will need a layer: {layers.why_no_default}")
         return
     for name in settings.layer or (None,):
         layer = layers.choose(name)
+        if reason := why_not(settings.method, layer):
+            raise PackagingError(reason)
         say(
             f"checked: {settings.num_classes} classes, target layer {layer.name} "
             f"({layer.height}×{layer.width})"

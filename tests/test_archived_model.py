@@ -10,8 +10,8 @@ from archived_model import open_archive, open_model
 from gradcam import Outcome
 from gradcam.errors import SettingsError
 from gradcam.networks import load_network
-from model_sources import read_state_file
 from packaging_options import DEMO_FOLDER, PackagingOptions
+from state_files import read_state_file
 
 
 def test_the_demo_model_opens_as_it_is_packaged() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
 
 from gradcam import document
 from gradcam.answer import JSON, Response, Writer, refusal
@@ -38,6 +39,21 @@ _QUICKLY_DRAWN = 2 * 1600**2  # pixels that a late answer may have: two of defau
 
 Request = tuple[Mapping[str, object], Mapping[str, object]]
 """A row and its headers, as TorchServe has them."""
+
+
+def make_explainer(network: nn.Module, settings: Settings) -> Explainer:
+    """A network's explainer as the settings want it.
+
+    Raises:
+        EngineFault: The network fails on pictures of the settings' size.
+    """
+    return Explainer(
+        network,
+        settings.preprocessing.crop_size,
+        output=settings.output,
+        activation=settings.activation,
+        rows=settings.limits.max_rows,
+    )
 
 
 class Service:

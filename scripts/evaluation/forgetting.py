@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from archived_model import ArchivedModel, survey
+from archived_model import ArchivedModel
 from evaluation.contenders import Contender, Maps, explained
 from evaluation.pictures import Batch
 from evaluation.randomisation import Map, cascade, rank_correlation, structural_similarity
+from gradcam.service import make_explainer
 
 Found = dict[tuple[str, str], dict[str, list[list[float]]]]
 
@@ -37,7 +38,7 @@ def forget(
     names = []
     for name, network in cascade(model.explainer.network, batch.inputs[:1], seed):
         names.append(name)
-        forgetful = survey(network, model.settings)
+        forgetful = make_explainer(network, model.settings)
         for one, original in zip(contenders, originals, strict=True):
             now = one if one.is_baseline else explained(forgetful, one.method, one.layer)
             later = now.maps(batch.inputs, classes)
