@@ -16,9 +16,8 @@ def make_config(options: PackagingOptions, section: Mapping[str, Any]) -> dict[s
         section: ``handler: gradcam:`` as far as the model decides it.
     """
     told = dict(section)
-    if options.output is not None:
-        place = options.output.removeprefix("-").isdecimal()
-        told["output"] = int(options.output) if place else options.output
+    if (place := place_of(options)) is not None:
+        told["output"] = place
     if options.layer:
         names = [name.strip() for name in options.layer.split(",")]
         told["layer"] = names if len(names) > 1 else names[0]
@@ -104,3 +103,10 @@ def _three(option: str, text: str) -> list[float]:
             f"{option} {text!r} is not three numbers for values in 0…1, such as 0.485,0.456,0.406"
         )
     return numbers
+
+
+def place_of(options: PackagingOptions) -> str | int | None:
+    """Where the logits are in what the network gives: a name, a place, or to be found."""
+    text = options.output
+    is_place = text is not None and text.removeprefix("-").isdecimal()
+    return int(text) if text is not None and is_place else text

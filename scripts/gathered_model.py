@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archive_config import choose_preprocessing, key_value
+from archive_config import choose_preprocessing, key_value, place_of
 from gradcam.networks import architectures, build_network, build_skeleton
 from model_sources import Card, count_classes, random_weights, read_card, read_weights
 from own_source import count_exported, count_run, plain_card, read_exported, read_own
@@ -107,7 +107,7 @@ def _from_file(options: PackagingOptions, extra: Mapping[str, object]) -> Gather
     network, state = read_own(path, options.weights, options.seed, extra)
     preprocessing = _assumed(options, plain_card(None, None))
     height, width = preprocessing["crop_size"]
-    count = options.num_classes or count_run(network, (height, width))
+    count = options.num_classes or count_run(network, (height, width), place_of(options))
     known = _counted(count)
     return Gathered(
         type(network).__name__,
@@ -157,7 +157,7 @@ def _assumed(options: PackagingOptions, card: Card) -> dict[str, Any]:
 def _counted(count: int | None) -> int:
     if count is None:
         raise PackagingError(
-            "the network gives no plain tensor of logits; --num-classes says how many there are, "
-            "and --output which of its outputs they are"
+            "no logits are found in what the network gives; --output says which of its outputs "
+            "they are, and --num-classes how many there are"
         )
     return count

@@ -10,6 +10,7 @@ from packaging_options import (
     DEMO_ARCHITECTURE,
     PackagingOptions,
     add_packaging_options,
+    names_a_source,
     read_packaging_options,
 )
 
@@ -27,9 +28,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--arch",
-        default=DEMO_ARCHITECTURE,
         metavar="NAME",
-        help="any torchvision classification model, or demo_net (default: %(default)s)",
+        help=f"any torchvision classification model, or demo_net (default: {DEMO_ARCHITECTURE})",
     )
     add_packaging_options(parser)
 
@@ -41,4 +41,6 @@ def read_model_options(arguments: argparse.Namespace) -> ModelSource:
         PackagingError: Options clash.
     """
     archive: Path | None = arguments.archive
+    if archive is None and not names_a_source(arguments):
+        arguments.arch = DEMO_ARCHITECTURE
     return read_packaging_options(arguments) if archive is None else archive

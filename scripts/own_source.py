@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision import models
 
+from gradcam.errors import EngineFault
 from gradcam.networks.exported import Input, check_exported
 from gradcam.networks.own_file import build_own, load_own
 from gradcam.networks.pt2_archive import Repacked, repack
+from gradcam.readout import Readout
 from model_sources import Card
 from packaging_options import PackagingError
 from state_files import State, read_state_file
@@ -53,8 +55,14 @@ def read_exported(path: Path) -> tuple[Repacked, Input]:
     return repacked, check_exported(path.name, repacked.program)
 
 
-def count_run(network: nn.Module, size: tuple[int, int]) -> int | None:
-    """How many logits a network gives for a picture; ``None`` where it gives no plain logits."""
+def count_run(network: nn.Module, size: tuple[int, int], output: str | int | None) -> int | None:
+    """How many logits a network gives for a picture; ``None`` where none are found.
+
+    Args:
+        network: In evaluation mode.
+        size: ``(height, width)`` of the picture.
+        output: The name or place of the logits in what it gives; ``None`` finds them.
+    """
     try:
         with torch.inference_mode():
             given = network(torch.zeros(1, 3, *size))
@@ -64,9 +72,10 @@ def count_run(network: nn.Module, size: tuple[int, int]) -> int | None:
             f"({type(error).__name__}: {(str(error).splitlines() or [''])[0]}); --crop-size says "
             "what it takes"
         ) from error
-    if not isinstance(given, Tensor):
+    try:
+        return Readout(output).find(given).shape[1]
+    except EngineFault:
         return None
-    return int(given.shape[-1]) if given.dim() > 1 else 1
 
 
 def count_exported(program: Mapping[str, Any]) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.export.pt2_archive import constants
 
 from exports import (
     CONSTANTS,
@@ -184,6 +185,8 @@ def test_what_is_pickled_is_refused_and_never_run(archive: Path, tmp_path: Path)
         assert "pickled entry" in told, kind
         assert "export" in told, kind
         assert not mark.exists(), kind
+        if kind == "an opaque object" and not hasattr(constants, "OPAQUE_OBJ_FILENAME_PREFIX"):
+            continue  # torch 2.11 knows none
         _load_with_torch(path)  # which runs it: so the test is one of something
         assert mark.exists(), kind
         mark.unlink()

@@ -255,13 +255,12 @@ def test_a_bound_on_the_batch_becomes_a_limit(packager: Packager, tmp_path: Path
 
 def test_one_logit_names_two_classes(packager: Packager, tmp_path: Path, file: Path) -> None:
     line = ("--model-file", str(file), "--weights", "none", "--arch-option", "classes=1")
-    told = packager.run(*line, "--output", "0", to=tmp_path / "plain")
+    told = packager.run(*line, to=tmp_path / "plain")
     assert told.code == 0, told.err
     assert "one logit" in told.err
     archive = tmp_path / "plain" / "small.mar"
     section = config_in(archive)["handler"]["gradcam"]
     assert (section["num_classes"], section["activation"]) == (1, "sigmoid")
-    assert section["output"] == 0
     assert json.loads(read(archive, "index_to_name.json")) == {"0": "negative", "1": "positive"}
 
     names = tmp_path / "names.json"
@@ -273,10 +272,10 @@ def test_one_logit_names_two_classes(packager: Packager, tmp_path: Path, file: P
 def test_activation_output_and_layers_end_up_in_the_configuration(
     packager: Packager, tmp_path: Path
 ) -> None:
-    options = ("--activation", "sigmoid", "--output", "logits", "--layer", "stage3, stage4")
+    options = ("--activation", "sigmoid", "--layer", "stage3, stage4")
     archive = packager.make(*MANY, *options, "--interpolation", "bicubic", to=tmp_path)
     section = config_in(archive)["handler"]["gradcam"]
-    assert (section["activation"], section["output"]) == ("sigmoid", "logits")
+    assert section["activation"] == "sigmoid"
     assert section["layer"] == ["stage3", "stage4"]
     assert section["preprocessing"]["interpolation"] == "bicubic"
     assert "source" not in section  # nothing changes for torchvision's
@@ -325,6 +324,10 @@ REFUSED: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "another size": (
         ("--exported", "tiny.pt2", "--crop-size", "32"),
         (f"pictures of {SIDE}×{SIDE} only",),
+    ),
+    "an output of a network that gives one": (
+        (*MANY, "--output", "logits"),
+        ("has no 'logits'", "a Tensor"),
     ),
     "a mean of two": ((*MANY, "--mean", "0.5,0.5"), ("--mean '0.5,0.5'", "three numbers")),
     "a deviation of nothing": ((*MANY, "--std", "0,1,1"), ("std", "three positive numbers")),

@@ -39,14 +39,25 @@ class Readout:
         Raises:
             EngineFault: There is nothing like that in the output.
         """
+        found = self.find(output)
+        return torch.cat([-found, found], dim=1) if found.shape[1] == 1 else found
+
+    def find(self, output: object) -> Tensor:
+        """The logits as the network gives them: ``[N, C]``; ``[N]`` is one logit, ``[N, 1]``.
+
+        Raises:
+            EngineFault: There is nothing like that in the output.
+        """
         found = _named(output, self.output) if self.output is not None else _found(output)
+        if isinstance(found, Tensor) and found.dim() == 1:
+            found = found[:, None]
         if not isinstance(found, Tensor) or found.dim() != 2 or not found.is_floating_point():
             what = f"the network gave {_shape(found)}, not logits of shape [N, C]"
             hint = (
                 "" if isinstance(output, Tensor) else f"; output names them, one of {_keys(output)}"
             )
             raise EngineFault(what + hint)
-        return torch.cat([-found, found], dim=1) if found.shape[1] == 1 else found
+        return found
 
 
 def _found(output: object) -> object:

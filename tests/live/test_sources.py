@@ -19,6 +19,7 @@ from gradcam.networks import read_class
 from live.client import Client
 from live.exact import Exact, served_map
 from local_ports import get_json
+from oracles import Arrange, as_it_is, full_autograd_map, token_grid
 from packaging_options import PackagingOptions
 from pictures import cat, encode
 from torchserve_process import TorchServe
@@ -51,6 +52,37 @@ class Crossing(nn.Module):
 '''
 
 
+BINARY = '''"""One logit, in a dictionary, beside what it comes from."""
+
+import torch
+from torch import nn
+
+
+class Screening(nn.Module):
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 5, stride=4), nn.BatchNorm2d(width), nn.ELU())
+        self.fc = nn.Linear(width, 1)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        maps = self.stem(x)
+        return {"pooled": maps.mean((2, 3)), "score": self.fc(maps.mean((2, 3)))}
+'''
+
+
+class OneSide(nn.Module):
+    """That network as one that gives the logit of one side only."""
+
+    def __init__(self, network: nn.Module, sign: int) -> None:
+        super().__init__()
+        self.network = network
+        self.sign = sign
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        score: torch.Tensor = self.network(x)["score"]
+        return self.sign * score
+
+
 @dataclass(frozen=True)
 class Source:
     """A network as its user has it, and what serving it must use."""
@@ -60,6 +92,8 @@ class Source:
     grid: tuple[int, int]
     labels: tuple[str, ...]
     prepare: Callable[[Any], Any]
+    arrange: Arrange = as_it_is
+    bypassed: bool = False
 
     @property
     def exact(self) -> Exact:
@@ -152,18 +186,67 @@ def package_exported(store: Path, scratch: Path) -> Source:
     return Source(network, "relu", (SIDE // 2,) * 2, labels, preset(30, SIDE, "bilinear", 0.5, 0.5))
 
 
+def package_transformer(store: Path, scratch: Path) -> Source:
+    name = "vit_tiny_patch16_224"
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        network = timm.create_model(name, num_classes=4).eval()
+        nn.init.normal_(network.get_parameter("head.weight"))
+    weights = scratch / "vit.pth"
+    torch.save(network.state_dict(), weights)
+    model_packaging.package(
+        PackagingOptions(timm=name, weights=str(weights), model_name="vit", export_path=store)
+    )
+    prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
+    return Source(
+        network,
+        "blocks.11.norm1",  # what the last attention reads: after it only the class token counts
+        (14, 14),
+        ("0", "1", "2", "3"),
+        prepare,
+        token_grid(1, 14, 14),
+        bypassed=True,
+    )
+
+
+def package_binary(store: Path, scratch: Path) -> Source:
+    file, weights, names = (scratch / name for name in ("own.py", "own.pth", "names.json"))
+    file.write_text(BINARY)
+    network = seeded(read_class(file)(), 64)
+    torch.save(network.state_dict(), weights)
+    names.write_text(json.dumps({"0": "benign", "1": "malignant"}))
+    model_packaging.package(
+        PackagingOptions(
+            model_file=str(file),
+            weights=str(weights),
+            output="score",
+            class_names=str(names),
+            crop_size="64",
+            resize=64,
+            mean="0.5,0.5,0.5",
+            std="0.5,0.5,0.5",
+            model_name="binary",
+            export_path=store,
+        )
+    )
+    prepare = preset(64, 64, "bilinear", 0.5, 0.5)
+    return Source(network, "stem", (15, 15), ("benign", "malignant"), prepare)
+
+
 PACKAGED = {
     "from-timm": package_timm,
     "from-file": package_own,
     "from-export": package_exported,
+    "vit": package_transformer,
 }
+SERVED = {**PACKAGED, "binary": package_binary}
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, Source]]:
     store = tmp_path_factory.mktemp("source_store")
     return store, {
-        name: package(store, tmp_path_factory.mktemp(name)) for name, package in PACKAGED.items()
+        name: package(store, tmp_path_factory.mktemp(name)) for name, package in SERVED.items()
     }
 
 
@@ -172,7 +255,7 @@ def running(
     sources: tuple[Path, Mapping[str, Source]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TorchServe]:
     store, _ = sources
-    models = {name: f"{name}.mar" for name in PACKAGED}
+    models = {name: f"{name}.mar" for name in SERVED}
     with TorchServe(store, models, log_dir=tmp_path_factory.mktemp("source_logs")) as server:
         server.wait_ready(timeout=300)
         yield server
@@ -221,7 +304,10 @@ def test_maps_are_those_of_full_autograd_on_the_source_network(
     assert [entry["index"] for entry in entries] == [0, 1, 2]
     for entry in entries:
         assert entry["layer"] == source.layer
-        raw = source.exact.raw_map(cat(), source.layer, entry["index"])
+        assert entry.get("bypassed", False) is source.bypassed
+        picture = source.prepare(cat())
+        index = entry["index"]
+        raw = full_autograd_map(source.network, source.layer, picture, index, source.arrange)
         assert tuple(raw.shape) == source.grid
         gap = (served_map(entry) - raw.relu()).abs().max()
         assert float(gap) <= 1e-4 * float(raw.abs().max())
@@ -233,3 +319,39 @@ def test_the_management_api_knows_the_model(running: TorchServe, name: str) -> N
     (model,) = get_json(f"{running.management_url}/models/{name}")
     (worker,) = model["workers"]
     assert worker["status"] == "READY"
+
+
+def test_both_sides_of_one_logit_are_predicted_and_explained(
+    running: TorchServe, sources: tuple[Path, Mapping[str, Source]]
+) -> None:
+    source = sources[1]["binary"]
+    picture = source.prepare(cat())
+
+    answer = explained(running, "binary", "benign,malignant")
+
+    with torch.no_grad():
+        score = float(source.network(picture[None])["score"])
+    told = {entry["label"]: entry for entry in answer["predictions"]}
+    assert told["malignant"]["logit"] == pytest.approx(score, rel=1e-4)
+    assert told["benign"]["logit"] == pytest.approx(-score, rel=1e-4)
+    positive = float(torch.sigmoid(torch.tensor(score)))
+    assert told["malignant"]["probability"] == pytest.approx(positive, abs=1e-5)
+    assert told["benign"]["probability"] == pytest.approx(1 - positive, abs=1e-5)
+    for entry, sign in zip(answer["explanations"], (-1, 1), strict=True):
+        raw = full_autograd_map(OneSide(source.network, sign), "network.stem", picture, 0)
+        gap = (served_map(entry) - raw.relu()).abs().max()
+        assert float(gap) <= 1e-4 * float(raw.abs().max())
+
+
+@pytest.mark.parametrize("name", ["vit"])
+def test_a_transformers_map_can_be_scored_and_smoothed(running: TorchServe, name: str) -> None:
+    client = Client(running.inference_url)
+    options = {"X-Explain-Score": "true", "X-Explain-Flip": "true", "X-Explain-Method": "layercam"}
+
+    document = client.put(f"explanations/{name}", encode(cat()), options).document()
+
+    (entry,) = document["explanations"]
+    # a residual leads around the layer, so the cells are masked in the picture
+    assert entry["faithfulness"]["space"] == "input"
+    assert 0 <= entry["faithfulness"]["deletion"] <= 1
+    assert entry["flip"] is True
