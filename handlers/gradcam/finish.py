@@ -8,11 +8,12 @@ from torch import Tensor
 
 from gradcam.errors import EngineFault, out_of_time
 from gradcam.explanation import Ask, RawMap
-from gradcam.forward import LayerMap, Passed, layers_of, run_forward
+from gradcam.forward import Passed, run_forward
 from gradcam.further import answer_open, head_of
 from gradcam.fusion import average, fuse
 from gradcam.layers import LayerTable
 from gradcam.passes import Runner
+from gradcam.questions import LayerMap, layers_of
 from gradcam.scoring import Scorer
 from gradcam.targets import Difference, Goal, Target
 from gradcam.variants import mirrored, noisy

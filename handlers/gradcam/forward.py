@@ -4,70 +4,23 @@ forward, tapped --> logits --> goals --> questions --derive--> gradients --metho
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gradcam.applicability import why_not
 from gradcam.errors import EngineFault, UnusableLayer
 from gradcam.explanation import Ask
 from gradcam.gradients import derive
-from gradcam.layers import Layer, LayerTable
+from gradcam.layers import LayerTable
 from gradcam.methods import METHODS, Needs
-from gradcam.tap import Tapped, tap
+from gradcam.questions import LayerMap, Question, Sites, find_sites, layers_of, list_questions
+from gradcam.tap import tap
 from gradcam.targets import Goal, objectives, resolve_targets
 
 _MOST_NUMBERS = 32_000_000
 """How many numbers the gradients of one backward pass may have together."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One map to be made.
-
-    Attributes:
-        row: The picture's place in the batch.
-        number: The map's place among the picture's.
-        goal: The class, or the difference of two.
-        layer: Where.
-        call: Which call of the layer, as the request has it: from 0, or from the end below it.
-        method: How.
-    """
-
-    row: int
-    number: int
-    goal: Goal
-    layer: Layer
-    call: int
-    method: str
-
-
-@dataclass(frozen=True)
-class LayerMap:
-    """A question's answer.
-
-    Attributes:
-        values: ``[h, w]`` on the CPU, signed, float32 or float64.
-        silent: Whether the gradient at the layer is zero everywhere.
-    """
-
-    values: Tensor
-    silent: bool = False
-
-
-@dataclass(frozen=True)
-class Site:
-    """One call of a layer in a forward pass.
-
-    Attributes:
-        call: Which of its calls, from 0.
-        output: In the layer's own shape, all rows of the batch, in the autograd graph.
-    """
-
-    call: int
-    output: Tensor
 
 
 @dataclass(frozen=True)
@@ -85,7 +38,7 @@ class Passed:
 
     logits: Tensor
     goals: tuple[tuple[Goal, ...], ...]
-    sites: Mapping[tuple[str, int], Site]
+    sites: Sites
     maps: Mapping[Question, LayerMap]
     open: tuple[Question, ...]
     late: frozenset[int]
@@ -121,22 +74,12 @@ def run_forward(
             resolve_targets(ask.targets, row) if ask else ()
             for ask, row in zip(asks, on_cpu, strict=True)
         )
-        questions = list(_questions(table, asks, goals))
+        questions = list(list_questions(table, asks, goals))
         # checkpointing calls modules again during the backward pass, so what was called is now
-        sites = _find_sites(table, tuple(calls), questions, len(batch))
+        sites = find_sites(table, tuple(calls), questions, len(batch))
         maps, late = _answer(logits, sites, questions, table, deadline)
     pending = tuple(q for q in questions if METHODS[q.method].compute is None)
     return Passed(logits.detach(), goals, sites, maps, pending, late)
-
-
-def layers_of(table: LayerTable, ask: Ask) -> tuple[Layer, ...]:
-    """The layers that an ask means.
-
-    Raises:
-        UnusableLayer: One of them cannot be used.
-    """
-    names: Sequence[str | None] = ask.layers or (None,)
-    return tuple(dict.fromkeys(table.choose(name) for name in names))
 
 
 def precise(tensor: Tensor) -> Tensor:
@@ -144,53 +87,9 @@ def precise(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _questions(
-    table: LayerTable, asks: Sequence[Ask | None], goals: Sequence[Sequence[Goal]]
-) -> Iterator[Question]:
-    for row, ask in enumerate(asks):
-        for layer in layers_of(table, ask) if ask else ():
-            assert ask is not None
-            if ask.method not in METHODS:
-                raise ValueError(
-                    f"method {ask.method!r} does not exist; there are {', '.join(METHODS)}"
-                )
-            if reason := why_not(ask.method, layer):
-                raise UnusableLayer(reason)
-            for number, goal in enumerate(goals[row]):
-                yield Question(row, number, goal, layer, ask.call, ask.method)
-
-
-def _find_sites(
-    table: LayerTable, calls: Sequence[Tapped], questions: Sequence[Question], rows: int
-) -> dict[tuple[str, int], Site]:
-    outputs: dict[str, list[Tensor]] = {}
-    for called in calls:
-        outputs.setdefault(called.name, []).append(called.output)
-    sites = {}
-    for name, call in dict.fromkeys((q.layer.name, q.call) for q in questions):
-        found = outputs.get(name, [])
-        if not found:
-            raise UnusableLayer(
-                f"layer {name!r} was not called for this input; {table.nearest_hint(name)}"
-            )
-        if not -len(found) <= call < len(found):
-            raise UnusableLayer(
-                f"layer {name!r} is called {len(found)} times, so there is no call {call}; "
-                f"give call 0 to {len(found) - 1}, or -1 for the last"
-            )
-        site = Site(call % len(found), found[call])
-        if len(site.output) != rows:
-            raise UnusableLayer(
-                f"layer {name!r} gives {len(site.output)} rows for {rows} pictures, so its rows "
-                f"belong to no picture; {table.nearest_hint(name)}"
-            )
-        sites[name, call] = site
-    return sites
-
-
 def _answer(
     logits: Tensor,
-    sites: Mapping[tuple[str, int], Site],
+    sites: Sites,
     questions: Sequence[Question],
     table: LayerTable,
     deadline: float,
@@ -241,7 +140,7 @@ def _by_site_and_method(questions: Sequence[Question]) -> list[list[Question]]:
 
 def _map_group(
     group: Sequence[Question],
-    sites: Mapping[tuple[str, int], Site],
+    sites: Sites,
     gradient: Tensor | None,
     numbers: Sequence[int] = (),
 ) -> dict[Question, LayerMap]:

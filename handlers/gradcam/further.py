@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from gradcam.errors import UnusableLayer
-from gradcam.forward import LayerMap, Passed, Question, precise
+from gradcam.forward import Passed, precise
 from gradcam.layers import Layer
 from gradcam.methods import METHODS, Needs
 from gradcam.passes import Head, Runner
 from gradcam.perturbation import run_ablationcam, run_scorecam
+from gradcam.questions import LayerMap, Question
 from gradcam.targets import objectives
 
 _MOST_NUMBERS = 16_000_000
