@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--pictures", type=int, default=200, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument(
-        "--mosaics", type=int, default=20, metavar="N", help="how many (default: %(default)s)"
+        "--mosaics", type=int, default=16, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument(
         "--mosaic-side", type=int, default=3, metavar="N", help="pictures a side (default: 3)"
@@ -49,13 +49,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--forgetting",
         type=int,
-        default=16,
+        default=12,
         metavar="N",
         help="pictures for the parameter-randomisation check (default: %(default)s)",
     )
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="default: one of each shape")
-    parser.add_argument("--most-layers", type=int, default=4, metavar="N", help="default: 4")
+    parser.add_argument("--most-layers", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument("--draw", type=int, default=0, metavar="SEED", help="default: 0")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument(

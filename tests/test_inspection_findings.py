@@ -69,7 +69,7 @@ def test_the_table_says_all_of_it(findings: Findings) -> None:
     assert lines[0] == "demo: demo_net, 10 classes, input 48×48"
     assert any(line.startswith("layer3 *  ") and " 160  12×12  41×41 " in line for line in lines)
     assert any(line.startswith("default layer: layer3 (the last candidate") for line in lines)
-    assert "no map: nonsense at layer2: method 'nonsense' does not exist" in told
+    assert "no map: nonsense at layer2, layer3: method 'nonsense' does not exist" in told
 
 
 def test_why_a_layer_is_the_default() -> None:

@@ -86,7 +86,7 @@ def compare(
     progress.step("forgetting")
     for one, measured, curve in zip(everyone, columns, curves, strict=True):
         for name, found in forgotten.get((one.method, one.layer), {}).items():
-            measured[name] = found[-1]
+            measured[name] = [sum(alike) / len(alike) for alike in zip(*found, strict=True)]
             curve[name] = [sum(values) / len(values) for values in found]
     blank, blurred = torch.zeros_like(batch.inputs), masking.blur(batch.inputs)
     probability = probability_of(explainer)

@@ -45,7 +45,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "rank_correlation": Measure(
             "forgetting: rank correlation",
             False,
-            "is the map still the same after the network has forgotten all?",
+            "how alike does the map stay while the network forgets, stage by stage?",
         ),
         "similarity": Measure(
             "forgetting: SSIM", False, "the same question, asked of the map as a picture"

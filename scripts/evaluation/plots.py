@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from evaluation.measures import MEASURES
 from evaluation.results import Comparison, Row
 
-_BARS = ("grid_pointing", "box_energy", "road", "deletion", "insertion", "average_drop")
+_BARS = ("grid_pointing", "box_energy", "road", "deletion", "insertion", "average_drop", "increase")
 _GREY = "0.6"
 
 
@@ -86,13 +86,13 @@ def curves(comparison: Comparison) -> Figure:
     )
     rows = [*comparison.methods, *comparison.baselines]
     for axes, name, along, title, better in panels:
-        for row, style in zip(rows, _styles(rows), strict=True):
-            axes.plot(along, row.curves[name], label=row.method, **style)
+        for row, style in _drawn(rows):
+            axes.plot(along, row.curves[name], label=_label(row, rows), **style)
         axes.set_title(f"{title}\n({better} is better)", fontsize=9)
         axes.set_xlabel("% of the pixels")
     deletion.set_ylabel("mean probability of the class")
     handles, labels = deletion.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=9)
     return figure
 
 
@@ -121,7 +121,9 @@ def layers(comparison: Comparison) -> Figure:
         low, high = np.nanmin(values), np.nanmax(values)
         axes.imshow(values, cmap="viridis", aspect="auto", vmin=low, vmax=high)
         for (i, j), value in np.ndenumerate(values):
-            if np.isfinite(value):
+            if not np.isfinite(value):
+                axes.text(j, i, "–", ha="center", va="center", fontsize=8, color="0.4")
+            else:
                 dark = value < (low + high) / 2
                 axes.text(
                     j,
@@ -148,16 +150,38 @@ def forgetting(comparison: Comparison) -> Figure:
     ]
     places = range(len(comparison.stages))
     for axes, name in zip(panels, ("rank_correlation", "similarity"), strict=True):
-        for row, style in zip(rows, _styles(rows), strict=True):
-            axes.plot(places, row.curves[name], label=row.method, **style)
+        for row, style in _drawn(rows):
+            axes.plot(places, row.curves[name], label=_label(row, rows), **style)
         axes.set_xticks(places, comparison.stages, rotation=30, ha="right")
         axes.set_xlabel("parameters drawn anew, from the logits down to …")
         axes.axhline(0, color="0.2", linewidth=0.8)
     panels[0].set_title("Spearman rank correlation with the trained network's map", fontsize=10)
     panels[1].set_title("SSIM with the trained network's map", fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=9)
     return figure
+
+
+def _drawn(rows: Sequence[Row]) -> list[tuple[Row, dict[str, object]]]:
+    """The rows to draw, with their styles: of those whose curves coincide, the first."""
+    chosen = [row for row in rows if _alike(row, rows)[0] is row]
+    return list(zip(chosen, _styles(chosen), strict=True))
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    return " = ".join(one.method for one in _alike(row, rows))
+
+
+def _alike(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows whose curves are this one's to within a line's width."""
+    return [
+        other
+        for other in rows
+        if bool(other.layer) == bool(row.layer)
+        and all(
+            np.allclose(curve, other.curves[name], atol=2e-3) for name, curve in row.curves.items()
+        )
+    ]
 
 
 def _better(name: str) -> str:
@@ -166,13 +190,13 @@ def _better(name: str) -> str:
 
 def _styles(rows: Sequence[Row]) -> list[dict[str, object]]:
     """Colours for methods, grey dashes for maps that know nothing."""
-    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    colours = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
     styles: list[dict[str, object]] = []
     dashes = iter(["--", ":", "-."] * len(rows))
     methods = 0
     for row in rows:
         if row.layer:
-            colour = colours[(2 * methods) % 20 + (2 * methods) // 20]
+            colour = colours[methods % 10]
             styles.append({"color": colour, "linewidth": 1.6, "marker": "o", "markersize": 3})
             methods += 1
         else:

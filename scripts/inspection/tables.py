@@ -50,12 +50,14 @@ def text(findings: Findings) -> str:
         f"prices: multiples of a bare forward pass ({findings.forward:.1f} ms), medians of "
         "interleaved rounds (quartiles)",
     ]
-    refused = {
-        (method, layer): cell.reason
-        for (method, layer), cell in findings.cells.items()
-        if cell.reason
-    }
-    parts += [f"no map: {m} at {layer}: {reason}" for (m, layer), reason in refused.items()]
+    refused: dict[str, list[str]] = {}
+    for (method, layer), cell in findings.cells.items():
+        if cell.reason:
+            refused.setdefault(method, []).append(layer)
+    parts += [
+        f"no map: {method} at {', '.join(layers)}: {findings.cells[method, layers[0]].reason}"
+        for method, layers in refused.items()
+    ]
     return "\n".join(parts)
 
 
