@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gradcam import Ask, Explainer, Target
+from gradcam import METHODS, Ask, Explainer, Target
+from gradcam.perturbation import passes
 
-COSTLY = ("scorecam", "ablationcam")
+COSTLY = tuple(name for name in METHODS if passes(name, channels=1))
 """Methods that take a forward pass, of the network or of its head, for every channel."""
 
 
