@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "picture", type=Path, nargs="?", help="default: scikit-image's cat, chelsea"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("sheet.png"), metavar="FILE.png", help="default: sheet.png"
+        "--out", type=Path, default=Path("sheet.png"), metavar="FILE", help="default: sheet.png"
     )
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
     parser.add_argument(

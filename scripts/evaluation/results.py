@@ -8,7 +8,6 @@ from typing import Any
 
 from evaluation.measures import MEASURES
 
-
 _SAME = 5e-4  # rounding: equal methods may differ by it from picture to picture, always one way
 
 
