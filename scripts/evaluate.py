@@ -6,12 +6,12 @@ or ids. What the measures ask, and how to read them: docs/evaluation.md.
 """
 
 import argparse
-import importlib
 import json
 import shlex
 import sys
 from pathlib import Path
 
+from late_imports import import_all
 from model_options import add_model_options, read_model_options
 from packaging_options import PackagingError
 from repository import ROOT
@@ -78,13 +78,14 @@ _BOXES = 'JSON: {"cat/1.jpg": [[left, top, width, height]]}, in pixels of the up
 def main() -> int:
     """Runs the command line."""
     arguments = build_parser().parse_args()
-    walk = importlib.import_module("evaluation.walk")  # only now: torch takes seconds
+    expected: tuple[type[Exception], ...] = (PackagingError, OSError)
     try:
+        walk, report, plots = import_all("evaluation.walk", "evaluation.report", "evaluation.plots")
+        expected = (*expected, *walk.EXPECTED)
         comparison = walk.walk(arguments, read_model_options(arguments))
-    except (PackagingError, OSError, *walk.EXPECTED) as error:
+    except expected as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    report, plots = (importlib.import_module(f"evaluation.{name}") for name in ("report", "plots"))
     print(report.table(comparison))
     arguments.out.mkdir(parents=True, exist_ok=True)
     result = arguments.out / "evaluation.json"

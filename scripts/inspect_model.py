@@ -6,10 +6,10 @@ why, and what a map costs at each; saves a contact sheet, layers across and meth
 """
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
+from late_imports import import_all
 from model_options import add_model_options, read_model_options
 from packaging_options import PackagingError
 from repository import ROOT
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "picture", type=Path, nargs="?", help="default: scikit-image's cat, chelsea"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("sheet.png"), metavar="FILE.png", help="default: sheet.png"
+        "--out", type=Path, default=Path("sheet.png"), metavar="FILE", help="default: sheet.png"
     )
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
     parser.add_argument(
@@ -65,15 +65,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs the command line."""
     arguments = build_parser().parse_args()
-    walk = importlib.import_module("inspection.walk")  # only now: torch takes seconds
+    expected: tuple[type[Exception], ...] = (PackagingError, OSError)
     try:
+        walk, tables, sheet = import_all("inspection.walk", "inspection.tables", "inspection.sheet")
+        expected = (*expected, *walk.EXPECTED)
         findings = walk.walk(arguments, read_model_options(arguments))
-    except (PackagingError, OSError, *walk.EXPECTED) as error:
+    except expected as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(importlib.import_module("inspection.tables").text(findings))
+    print(tables.text(findings))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    importlib.import_module("inspection.sheet").save_sheet(findings, arguments.out)
+    sheet.save_sheet(findings, arguments.out)
     print(f"saved {arguments.out}")
     return 0
 

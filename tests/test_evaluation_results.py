@@ -51,9 +51,10 @@ def test_leaders_are_told_from_the_rest_picture_by_picture() -> None:
         # always a little worse: far within the spread of each, and yet no chance
         Row("behind", "x", {"road": [value - 0.01 for value in alternating]}),
         Row("alike", "x", {"road": alternating[::-1]}),
+        Row("rounded", "x", {"road": [value - 1e-7 for value in alternating]}),
         Row("missing", "x", {}),
     ]
-    assert leaders(rows, "road") == ["best", "alike"]
+    assert leaders(rows, "road") == ["best", "alike", "rounded"]
     assert leaders(rows, "insertion") == []
 
 

@@ -116,7 +116,7 @@ def test_the_sheet_shows_the_map_where_it_lies(findings: Findings, tmp_path: Pat
 def test_the_script_inspects_the_demo_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture, out = tmp_path / "cat.png", tmp_path / "new" / "sheet.png"
+    picture, out = tmp_path / "cat.png", tmp_path / "new" / "sheet.jpg"
     picture.write_bytes(cat_png())
     line = ["inspect_model.py", str(picture), "--out", str(out), "--threads", "1"]
     line += ["--methods", "gradcam", "--most-layers", "2", "--rounds", "1", "--target", "Dog"]

@@ -13,6 +13,7 @@ from evaluation.contenders import Contender, baselines, explained, why_not
 from evaluation.forgetting import forget
 from evaluation.measuring import Columns, mask, point, predict, probability_of
 from evaluation.pictures import Batch, DataError
+from evaluation.ranking import Probability
 from evaluation.results import Comparison, Row
 from gradcam import Explainer, GradcamError
 from gradcam.geometry import Box
@@ -68,58 +69,72 @@ def compare(
     unknowing = baselines((height / default.height, width / default.width), plan.seed)
     grid, no_grid = _mosaics(explainer, batch, before, plan, default.name)
     everyone = [*contenders, *unknowing]
-    at_default = [one for one in everyone if one.layer in ("", default.name)]
     progress = Progress(len(everyone) * (2 if grid else 1) + 1)
     columns: list[Columns] = []
-    curves: list[dict[str, list[float]]] = []
+    curves: list[Columns] = []
+    probability = probability_of(explainer)
     for one in everyone:
-        measured, curve = mask(one, batch, before, probability_of(explainer), plan.boxes, plan.seed)
+        measured, curve = mask(one, batch, before, probability, plan.boxes, plan.seed)
         progress.step(f"hiding pixels: {one.method} {one.layer}")
         if grid:
             measured["grid_pointing"] = point(one, grid)
             progress.step(f"mosaics: {one.method} {one.layer}")
         columns.append(measured)
         curves.append(curve)
-    stages, forgotten = forget(
-        model, at_default, batch.take(range(len(right))[: plan.forgetting]), plan.seed
-    )
+    few = batch.take(range(len(right))[: plan.forgetting])
+    at_default = [one for one in everyone if one.layer in ("", default.name)]
+    stages, forgotten = forget(model, at_default, few, plan.seed)
     progress.step("forgetting")
     for one, measured, curve in zip(everyone, columns, curves, strict=True):
         for name, found in forgotten.get((one.method, one.layer), {}).items():
             measured[name] = [sum(alike) / len(alike) for alike in zip(*found, strict=True)]
             curve[name] = [sum(values) / len(values) for values in found]
-    blank, blurred = torch.zeros_like(batch.inputs), masking.blur(batch.inputs)
-    probability = probability_of(explainer)
+    described = {
+        "name": model.name,
+        "architecture": model.settings.architecture,
+        "layer": default.name,
+        "layers": in_order(explainer.layers, {one.layer for one in contenders}),
+        "grid": [default.height, default.width],
+        "input": [height, width],
+    }
+    rows = [
+        Row(one.method, one.layer, measured, curve)
+        for one, measured, curve in zip(everyone, columns, curves, strict=True)
+    ]
     return Comparison(
-        model={
-            "name": model.name,
-            "architecture": model.settings.architecture,
-            "layer": default.name,
-            "layers": in_order(explainer.layers, {one.layer for one in contenders}),
-            "grid": [default.height, default.width],
-            "input": [height, width],
-        },
-        data={**data, "drawn": len(drawn.names), "right": len(right)},
-        settings={
+        described,
+        {**data, "drawn": len(drawn.names), "right": len(right)},
+        {
             "seed": plan.seed,
-            "shares": list(masking.SHARES),
-            "road_shares": list(road.SHARES),
-            "probability": round(float(before.mean()), 5),
-            "probability_blank": round(float(probability(blank, batch.classes).mean()), 5),
-            "probability_blurred": round(float(probability(blurred, batch.classes).mean()), 5),
-            "mosaics": 0 if grid is None else len(grid.classes),
-            "mosaic_side": plan.side,
-            "mosaic_scaled": None if grid is None else grid.scaled,
-            "no_mosaics": no_grid,
-            "forgetting": min(plan.forgetting, len(right)),
+            **_shown(batch, before, probability),
+            **_grid_settings(plan, grid, no_grid),
+            "forgetting": len(few.names),
         },
-        rows=[
-            Row(one.method, one.layer, measured, curve)
-            for one, measured, curve in zip(everyone, columns, curves, strict=True)
-        ],
-        stages=stages,
-        skipped=skipped,
+        rows,
+        stages,
+        skipped,
     )
+
+
+def _shown(batch: Batch, before: Tensor, probability: Probability) -> dict[str, object]:
+    """The points of the curves, and what the network says of the pictures and the baselines."""
+    blank, blurred = torch.zeros_like(batch.inputs), masking.blur(batch.inputs)
+    return {
+        "shares": list(masking.SHARES),
+        "road_shares": list(road.SHARES),
+        "probability": round(float(before.mean()), 5),
+        "probability_blank": round(float(probability(blank, batch.classes).mean()), 5),
+        "probability_blurred": round(float(probability(blurred, batch.classes).mean()), 5),
+    }
+
+
+def _grid_settings(plan: Plan, grid: pointing.Mosaics | None, no_grid: str) -> dict[str, object]:
+    return {
+        "mosaics": len(grid.classes) if grid else 0,
+        "mosaic_side": plan.side,
+        "mosaic_scaled": grid.scaled if grid else None,
+        "no_mosaics": no_grid,
+    }
 
 
 def _contenders(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from evaluation.ranking import Probability, first
 
@@ -18,15 +17,13 @@ SHARES = (0.2, 0.4, 0.6, 0.8)
 NOISE = 0.01
 """The standard deviation of what is added to imputed pixels, in the network's normalised units."""
 
-_BESIDE, _DIAGONAL = 1 / 6, 1 / 12
-
 
 def impute(
     pictures: Tensor,
     removed: Tensor,
     noise: float,
     generator: torch.Generator,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
 ) -> Tensor:
     """Replaces removed pixels by the weighted mean of their neighbours, imputed ones included.
 
@@ -123,13 +120,18 @@ def combined(most: Tensor, least: Tensor) -> Tensor:
 
 
 def _neighbours(pictures: Tensor) -> Tensor:
-    """The weighted sum of every pixel's neighbours within the picture."""
-    corner, side = _DIAGONAL, _BESIDE
-    kernel = pictures.new_tensor(
-        [[corner, side, corner], [side, 0, side], [corner, side, corner]]
-    ).view(1, 1, 3, 3)
-    planes = pictures.reshape(-1, 1, *pictures.shape[2:])
-    return functional.conv2d(planes, kernel, padding=1).view(pictures.shape)
+    """The weighted sum of every pixel's neighbours within the picture.
+
+    The weights are a twelfth of ``[1, 2, 1]ᵀ[1, 2, 1]`` without its middle, which is 4: two passes
+    of shifted sums take half as long as a convolution.
+    """
+    down = 2 * pictures
+    down[..., 1:, :] += pictures[..., :-1, :]
+    down[..., :-1, :] += pictures[..., 1:, :]
+    both = 2 * down
+    both[..., 1:] += down[..., :-1]
+    both[..., :-1] += down[..., 1:]
+    return both.sub_(pictures, alpha=4).div_(12)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:

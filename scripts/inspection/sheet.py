@@ -34,7 +34,7 @@ def save_sheet(findings: Findings, path: Path, colormap: str = "jet", alpha: flo
 
     Args:
         findings: What to show.
-        path: A PNG file.
+        path: A file; its suffix says of which type: .png, or .jpg, a tenth of that.
         colormap: One of :data:`gradcam.render.COLORMAPS`.
         alpha: The share of the map's colour.
     """
@@ -73,7 +73,7 @@ def save_sheet(findings: Findings, path: Path, colormap: str = "jet", alpha: flo
             if column == 0:
                 axes.set_ylabel(method, fontsize=9, rotation=0, ha="right", va="center")
     _draw_scale(figure.add_axes(page.header(panel[0] + 0.15, 3.6, height=0.1)), colormap)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
