@@ -107,7 +107,7 @@ def _first_tensor(output: Any) -> Tensor:
 
 def _middle_cell(layer: Layer, output: Tensor) -> Tensor:
     """``[C]``, the channels of the cell in the middle."""
-    return output[0, :, layer.height // 2, layer.width // 2]
+    return layer.layout.to_maps(output)[0, :, layer.height // 2, layer.width // 2]
 
 
 def _measure(magnitude: Tensor) -> Field:
