@@ -98,13 +98,14 @@ def test_a_bypass_is_told() -> None:
 
 
 def test_measured_faithfulness_is_told() -> None:
-    measured = Faithfulness(1 / 3, 0.75, 0.0, True, "layer", 10)
+    measured = Faithfulness(1 / 3, 0.75, 0.0, True, "probability", "layer", 10)
     entry = document.asked_entry(raw(faithfulness=measured), options(score=True))
     assert entry["faithfulness"] == {
         "deletion": 0.3333333,
         "insertion": 0.75,
         "average_drop": 0.0,
         "increase": True,
+        "of": "probability",
         "space": "layer",
         "steps": 10,
     }
@@ -114,3 +115,17 @@ def test_measured_faithfulness_is_told() -> None:
 def test_a_grid_is_on_the_scale_that_it_is_given() -> None:
     assert document.grid_entry(document.grid_of(raw())) == [[0.25, 0], [1, 0]]
     assert document.grid_entry(document.grid_of(raw(), 16.0)) == [[0.0625, 0], [0.25, 0]]
+
+
+def test_a_call_that_is_not_the_last_is_told() -> None:
+    assert "call" not in document.asked_entry(raw(), options())
+    assert document.asked_entry(raw(), options(call=0))["call"] == 0
+
+
+def test_of_several_layers_each_ones_own_map_is_told() -> None:
+    fused = raw(layers=("a", "b"), parts=(torch.tensor([[3.0, -1.0]]), torch.tensor([[-2.0]])))
+
+    assert document.parts_entry(fused) == [
+        {"layer": "a", "max": 3, "positive_share": 0.75},
+        {"layer": "b", "max": 0, "positive_share": 0},
+    ]

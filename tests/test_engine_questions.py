@@ -2,13 +2,26 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gradcam import Ask, Explainer, GradcamError, Outcome, RawMap, Top, UnusableLayer
+from gradcam import (
+    METHODS,
+    Ask,
+    Explainer,
+    GradcamError,
+    Outcome,
+    RawMap,
+    Top,
+    UnusableLayer,
+    forward,
+    passes,
+)
+from gradcam.errors import TooLarge
 from gradcam.gradients import derive
 from gradcam.targets import Difference
 from hand_networks import Classifier, MeanLinear, frozen, pictures, small_network, two_stages
@@ -125,7 +138,8 @@ def test_smoothing_averages_the_maps_of_noisy_copies_for_the_pictures_own_class(
 
     generator = torch.Generator().manual_seed(7)
     deviation = 0.4 * (picture.max() - picture.min())
-    copies = picture + deviation * torch.randn((3, *picture.shape), generator=generator)
+    drawn = [torch.randn(picture.shape, generator=generator) for _ in range(3)]
+    copies = picture + deviation * torch.stack(drawn)
     expected = sum(full_autograd_map(NETWORK, "body", copy, best) for copy in copies) / 3
     assert isinstance(expected, Tensor)
     assert smoothed.index == best
@@ -393,3 +407,76 @@ def test_time_that_is_up_refuses_further_passes_for_their_picture_alone() -> Non
     for other in others:
         assert isinstance(other, GradcamError)
         assert other.status == 413
+
+
+class Clock:
+    """Time that runs out after so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def monotonic(self) -> float:
+        self.looks -= 1
+        return 0.0 if self.looks >= 0 else 2.0
+
+
+@pytest.mark.parametrize("ask", [Ask((0, 1), flip=True), Ask((0, 1), smooth=3)])
+@pytest.mark.parametrize("looks", range(8))
+def test_time_that_runs_out_anywhere_gives_the_whole_answer_or_none(
+    monkeypatch: pytest.MonkeyPatch, ask: Ask, looks: int
+) -> None:
+    expected = maps_of(EXPLAINER, BATCH[0], ask)
+    clock = Clock(looks)
+    for module in (forward, passes):
+        monkeypatch.setattr(module, "time", clock)
+
+    (outcome,) = EXPLAINER.run(BATCH[:1], [ask], deadline=1.0)
+
+    if isinstance(outcome, TooLarge):
+        return
+    assert isinstance(outcome, Outcome)
+    for found, whole in zip(outcome.maps, expected, strict=True):
+        close(found.values, whole.values)
+    assert looks > 1  # or no clock was looked at
+
+
+def test_what_takes_least_is_finished_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = [Ask((1,), method="scorecam"), Ask((1,), flip=True), Ask((1,))]
+    monkeypatch.setattr(passes, "time", Clock(2))
+
+    scored, flipped, plain = EXPLAINER.run(BATCH, asks, deadline=1.0)
+
+    assert isinstance(plain, Outcome)
+    assert isinstance(flipped, Outcome)
+    assert isinstance(scored, TooLarge)
+
+
+def test_a_map_that_no_class_moves_is_made_once_for_all_targets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    eigencam = METHODS["eigencam"].compute
+    assert eigencam is not None
+
+    def count(activations: Tensor, gradients: Tensor) -> Tensor:
+        made.append(len(activations))
+        assert eigencam is not None
+        return eigencam(activations, gradients)
+
+    counted = {**METHODS, "eigencam": replace(METHODS["eigencam"], compute=count)}
+    monkeypatch.setattr(forward, "METHODS", counted)
+
+    maps = maps_of(EXPLAINER, BATCH[0], Ask((Top(5),), method="eigencam"))
+
+    assert made == [1]
+    assert len(maps) == 5
+    assert all(raw.values.equal(maps[0].values) for raw in maps)
+
+
+def test_fused_maps_keep_their_parts() -> None:
+    layers = ("body.2", "body.5")
+    (fused,) = maps_of(EXPLAINER, BATCH[0], Ask((1,), layers=layers))
+
+    for layer, part in zip(layers, fused.parts, strict=True):
+        assert relative_error(part, full_autograd_map(NETWORK, layer, BATCH[0], 1)) < 1e-5
+    assert maps_of(EXPLAINER, BATCH[0], Ask((1,)))[0].parts == ()

@@ -89,6 +89,13 @@ def test_average_drop_and_increase(through: float, drop: float, increase: bool) 
     assert (score.space, score.steps) == ("layer", 2)
 
 
+def test_of_a_score_no_share_can_be_lost() -> None:
+    score = summary(torch.tensor([2.0, -1.0]), -5.0, "input", of="score", steps=1)
+
+    assert (score.of, score.average_drop, score.increase) == ("score", None, False)
+    assert score.deletion == pytest.approx(0.5)
+
+
 def test_a_class_without_any_probability_drops_by_nothing() -> None:
     score = summary(torch.zeros(2), 0.0, "input", steps=1)
 

@@ -1,40 +1,17 @@
 """Several maps as one, by hand."""
 
-from typing import Literal
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gradcam.fusion import average, fuse
-
-
-def test_the_average_is_of_raw_maps_with_their_signs() -> None:
-    maps = [torch.tensor([[1.0, -2.0]]), torch.tensor([[3.0, 0.0]])]
-
-    assert average(maps).tolist() == [[2.0, -1.0]]
-
-
-def test_the_mirrored_map_is_mirrored_back() -> None:
-    maps = [torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[20.0, 10.0], [40.0, 30.0]])]
-
-    assert average(maps, mirrored=[False, True]).tolist() == [[5.5, 11.0], [16.5, 22.0]]
-
-
-def test_an_average_of_nothing_or_with_marks_missing_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 maps"):
-        average([])
-    with pytest.raises(ValueError, match="1 maps and 2 marks"):
-        average([torch.zeros(1, 1)], mirrored=[True, False])
+from gradcam.fusion import fuse
 
 
 @pytest.mark.parametrize(
     ("how", "expected"), [("mean", [[0.5, 0.25], [0.0, 0.5]]), ("max", [[1.0, 0.5], [0.0, 1.0]])]
 )
-def test_every_layer_counts_by_its_own_maximum(
-    how: Literal["mean", "max"], expected: list[list[float]]
-) -> None:
+def test_every_layer_counts_by_its_own_maximum(how: str, expected: list[list[float]]) -> None:
     maps = [
         torch.tensor([[400.0, 200.0], [-9.0, 0.0]]),
         torch.tensor([[-0.1, 0.0], [0.0, 0.002]]),

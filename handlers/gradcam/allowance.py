@@ -4,30 +4,12 @@ from collections.abc import Sequence
 
 from gradcam.errors import TooLarge
 from gradcam.explanation import Ask
-from gradcam.faithfulness import STEPS
 from gradcam.layers import Layer
 from gradcam.perturbation import passes as perturbing
+from gradcam.price import passes
 from gradcam.settings import Limits
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
-_PASSES_OF_A_SCORE = 2 * STEPS + 1  # deletion, insertion, and the picture through its map
-
-
-def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
-    """How many forward passes of one picture an ask takes beyond the first, at most.
-
-    Every noisy copy is one, and every mirrored one; a method that perturbs takes its own for each
-    of them; a score takes its own for each map, priced as if in input space. A pass of the layers
-    behind the target layer only counts as a whole one.
-
-    Args:
-        ask: What is asked.
-        layers: Its target layers.
-        maps: How many maps it may ask for.
-    """
-    copies = (1 + ask.smooth) * (1 + ask.flip)
-    perturbed = sum(perturbing(ask.method, layer.channels) for layer in layers)
-    return copies - 1 + copies * perturbed + maps * ask.score * _PASSES_OF_A_SCORE
 
 
 class Allowance:
@@ -37,8 +19,9 @@ class Allowance:
         self.pixels = limits.max_pixels
         self._limits = limits
         self.drawn = 0  # pixels of the pictures in the answer
+        self.cells = 0  # of its maps
         self._numbers = 0
-        self._passes = 0
+        self.passes = 0
 
     def decode(self, width: int, height: int) -> None:
         """Counts a picture that was decoded; the decoder has held it against ``pixels``."""
@@ -50,10 +33,10 @@ class Allowance:
         Raises:
             TooLarge: They are more than one request may cause.
         """
-        self._passes += passes(ask, layers, maps)
-        if self._passes > self._limits.max_passes:
+        self.passes += passes(ask, layers, maps)
+        if self.passes > self._limits.max_passes:
             raise TooLarge(
-                f"the request takes {self._passes:,} further forward passes; at most "
+                f"the request takes {self.passes:,} further forward passes; at most "
                 f"{self._limits.max_passes:,} are made: {_cheaper(ask)}"
             )
 

@@ -75,10 +75,13 @@ class Writer:
             TooLarge: The answer is beyond the limit.
         """
         budget = _Budget(self.limits.max_answer_bytes)
+        shared = _shared_maximum(subjects, outcomes)
         documents = [
             {
                 **self._full(subject, outcome),
-                "explanations": self._explanations(subject, outcome, budget),
+                "explanations": self._explanations(
+                    subject, outcome, shared if _is_shared(subject) else None, budget
+                ),
             }
             for subject, outcome in zip(subjects, outcomes, strict=True)
         ]
@@ -90,8 +93,8 @@ class Writer:
         Raises:
             TooLarge: The answer is beyond the limit.
         """
-        greatest = _shared_maximum(subject, outcome)
-        grids = [document.grid_of(raw, greatest) for raw in outcome.maps]
+        shared = _shared_maximum([subject], [outcome]) if _is_shared(subject) else None
+        grids = [document.grid_of(raw, shared) for raw in outcome.maps]
         data = drawing.encode(drawing.panels(subject, grids), picture_type)
         self._check(len(data))
         return Response(200, render.PICTURE_TYPES[picture_type], data)
@@ -108,10 +111,9 @@ class Writer:
         }
 
     def _explanations(
-        self, subject: Subject, outcome: Outcome, budget: "_Budget"
+        self, subject: Subject, outcome: Outcome, shared: float | None, budget: "_Budget"
     ) -> list[dict[str, Any]]:
         scores = document.Scores.of(outcome.logits, self.activation)
-        shared = _shared_maximum(subject, outcome)
         return [
             {
                 **document.goal_entry(raw, scores, self.classes),
@@ -159,11 +161,15 @@ def _too_large(size: int, limit: int) -> TooLarge:
     )
 
 
-def _shared_maximum(subject: Subject, outcome: Outcome) -> float | None:
-    """What all maps of the picture are divided by; ``None`` where each has its own."""
-    if subject.options.scale != "shared":
-        return None
-    return max((raw.maximum for raw in outcome.maps), default=0.0)
+def _is_shared(subject: Subject) -> bool:
+    return subject.options.scale == "shared"
+
+
+def _shared_maximum(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> float:
+    """What all maps of an answer are divided by, but those that are to have their own scale."""
+    pairs = zip(subjects, outcomes, strict=True)
+    maps = (raw for subject, outcome in pairs if _is_shared(subject) for raw in outcome.maps)
+    return max((raw.maximum for raw in maps), default=0.0)
 
 
 def _evidence(subject: Subject, raw: RawMap) -> dict[str, Any]:
@@ -174,7 +180,11 @@ def _evidence(subject: Subject, raw: RawMap) -> dict[str, Any]:
         subject.options.threshold,
         silent=raw.silent,
     )
-    return document.evidence_entry(evidence)
+    entry = document.evidence_entry(evidence)
+    if raw.parts:  # of shares between 0 and 1, whose scale and signs are the layers' own
+        entry["positive_share"] = None
+        entry["layers"] = document.parts_entry(raw)
+    return entry
 
 
 def _shown(subject: Subject, raw: RawMap, shared: float | None, budget: _Budget) -> dict[str, Any]:

@@ -4,13 +4,20 @@ from gradcam.layers import Layer
 from gradcam.methods import METHODS, Needs
 
 
-def why_not(method: str, layer: Layer) -> str:
+def why_not(method: str, layer: Layer, call: int = -1) -> str:
     """The reason why a method makes no honest map at a layer, with the remedy; empty if it does.
 
     Args:
         method: A registered one.
         layer: A layer of the network's table.
+        call: Which of its calls, from 0, or from the end below it.
     """
+    if not -layer.calls <= call < layer.calls:
+        times = "once" if layer.calls == 1 else f"{layer.calls} times"
+        return (
+            f"layer {layer.name!r} is called {times}, so there is no call {call}; give call 0 to "
+            f"{layer.calls - 1}, or -1 for the last"
+        )
     needs = METHODS[method].needs
     if not layer.differentiable and needs in (Needs.GRADIENTS, Needs.LINEAR_HEAD):
         return (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gradcam.evidence import Evidence
+from gradcam.evidence import Evidence, positive_share
 from gradcam.explanation import RawMap
 from gradcam.geometry import Region
 from gradcam.labels import ClassList
@@ -17,6 +17,8 @@ from gradcam.probability import ACTIVATIONS
 from gradcam.render import Grid
 from gradcam.targets import greatest
 from gradcam.version import __version__
+
+_LAST_CALL = -1
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def asked_entry(raw: RawMap, options: Options) -> dict[str, Any]:
         entry["smooth"] = {"copies": options.smooth, "noise": options.noise, "seed": options.seed}
     if options.flip:
         entry["flip"] = True
+    if options.call != _LAST_CALL:
+        entry["call"] = options.call
     if raw.bypassed:
         entry["bypassed"] = True
     if raw.faithfulness is not None:
@@ -120,8 +124,20 @@ def asked_entry(raw: RawMap, options: Options) -> dict[str, Any]:
     return entry
 
 
+def parts_entry(raw: RawMap) -> list[dict[str, Any]]:
+    """Of a map of several layers, what each layer's own map says."""
+    return [
+        {
+            "layer": layer,
+            "max": number(max(0.0, float(values.max()))),
+            "positive_share": number(positive_share(values)),
+        }
+        for layer, values in zip(raw.layers, raw.parts, strict=True)
+    ]
+
+
 def shared_entry(maximum: float) -> dict[str, Any]:
-    """That the maps of a picture are on one scale, and what is 1 on it."""
+    """That the maps of an answer are on one scale, and what is 1 on it."""
     return {"scale": "shared", "shared_max": number(maximum)}
 
 

@@ -13,7 +13,9 @@ from gradcam.finish import Finisher
 from gradcam.forward import Passed, run_forward
 from gradcam.layers import LayerTable, survey_layers
 from gradcam.passes import Runner
+from gradcam.price import passes
 from gradcam.probability import ACTIVATIONS
+from gradcam.questions import layers_of
 from gradcam.readout import Readout
 
 
@@ -58,6 +60,7 @@ class Explainer:
         self._turn = threading.Lock()
         self.readout = Readout(output)
         self.probabilities: Callable[[Tensor], Tensor] = ACTIVATIONS[activation]
+        self._activation = activation
         self.device, self.dtype = _where(network)
         self._eager: nn.Module = getattr(network, "_orig_mod", network)
         _check_evaluating(network)
@@ -112,14 +115,22 @@ class Explainer:
                 return [_outcome(row) for row in self.readout(self.network(batch)).cpu()]
         passed = run_forward(self._eager, self.layers, self.readout, batch, asks, deadline)
         runner = Runner(self._eager, self.readout, self.rows, deadline)
-        finisher = Finisher(runner, self.layers, self.probabilities)
+        finisher = Finisher(runner, self.layers, self._activation)
         outcomes = [_outcome(row) for row in passed.logits.cpu()]
-        return [
-            _finished(finisher, outcome, batch[row], ask, passed, row)
-            if ask and isinstance(outcome, Outcome)
-            else outcome
-            for row, (outcome, ask) in enumerate(zip(outcomes, asks, strict=True))
-        ]
+        for row in self._cheapest_first(asks, passed):
+            outcome, ask = outcomes[row], asks[row]
+            if ask and isinstance(outcome, Outcome):
+                outcomes[row] = _finished(finisher, outcome, batch[row], ask, passed, row)
+        return outcomes
+
+    def _cheapest_first(self, asks: Sequence[Ask | None], passed: Passed) -> list[int]:
+        """Rows in the order in which they are finished, so that time runs out for the dearest."""
+
+        def price(row: int) -> int:
+            ask = asks[row]
+            return passes(ask, layers_of(self.layers, ask), len(passed.goals[row])) if ask else 0
+
+        return sorted(range(len(asks)), key=price)
 
 
 def _finished(

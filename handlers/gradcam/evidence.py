@@ -79,17 +79,23 @@ def weigh(
     raw = values.double().numpy()
     positive = raw.clip(min=0)
     maximum = float(positive.max())
-    magnitude = float(np.abs(raw).sum())
     some = maximum > 0
     return Evidence(
         maximum,
-        float(positive.sum()) / magnitude if magnitude > 0 else 0.0,
+        positive_share(values),
         _peak(raw, region) if some else None,
         _spread(positive) if some else 0.0,
         _low(raw, silent=silent),
         largest_region(positive / maximum, region, within, threshold) if some else None,
         threshold,
     )
+
+
+def positive_share(values: Tensor) -> float:
+    """``P / (P + N)`` of a signed map ``[h, w]``, as in :class:`Evidence`."""
+    raw = values.double().numpy()
+    magnitude = float(np.abs(raw).sum())
+    return float(raw.clip(min=0).sum()) / magnitude if magnitude > 0 else 0.0
 
 
 def _peak(raw: Numbers, region: Region) -> tuple[float, float]:

@@ -58,21 +58,26 @@ class Ask:
 class Faithfulness:
     """How far the class's probability follows one map, measured (``docs/evidence.md``).
 
+    Where a model has no probabilities (``activation: none``) its scores stand in their place, so
+    that areas have no bounds, and there is no average drop.
+
     Attributes:
         deletion: The area under the probability while the map's best cells are masked first, 0…1;
             low if the map names what the class rests on.
         insertion: The same while the best cells are shown first; high if it does.
         average_drop: The share of the probability that is lost when the picture is shown through
-            the map, 0…1; low if the map leaves in what counts.
+            the map, 0…1; low if the map leaves in what counts. ``None`` for scores.
         increase: Whether the probability grew instead.
+        of: What was measured: ``"probability"`` or ``"score"``.
         space: Where deletion and insertion took place: ``"layer"`` or ``"input"``.
         steps: How many steps lead from all to nothing.
     """
 
     deletion: float
     insertion: float
-    average_drop: float
+    average_drop: float | None
     increase: bool
+    of: str
     space: str
     steps: int
 
@@ -91,6 +96,8 @@ class RawMap:
         silent: The gradient at the layer is zero everywhere: the logit does not respond to it.
         bypassed: A path leads around the layer, so the map tells a part of what the logit saw.
         faithfulness: Where it was measured.
+        parts: Of several layers, each one's own map, ``[h, w]``, signed; ``values`` is what they
+            were fused into, 0…1. Empty for a single layer.
     """
 
     index: int
@@ -101,6 +108,7 @@ class RawMap:
     silent: bool = False
     bypassed: bool = False
     faithfulness: Faithfulness | None = None
+    parts: tuple[Tensor, ...] = ()
 
     @property
     def maximum(self) -> float:

@@ -86,16 +86,27 @@ def spread_out(masks: Tensor, size: Sequence[int]) -> Tensor:
     return functional.interpolate(masks[:, None], tuple(size), mode="nearest")
 
 
-def summary(probabilities: Tensor, through: float, space: str, steps: int = STEPS) -> Faithfulness:
+def summary(
+    probabilities: Tensor, through: float, space: str, of: str = "probability", steps: int = STEPS
+) -> Faithfulness:
     """Puts the numbers together.
 
     Args:
         probabilities: ``[2 · steps]``, of the explained class under :func:`cell_masks`.
         through: Its probability for the picture times its map.
         space: ``"layer"`` or ``"input"``: where cells were deleted and inserted.
+        of: ``"probability"``; or ``"score"``, of which no share can be lost.
         steps: As the masks have them.
     """
     deletion, insertion = curves(probabilities)
     whole = float(probabilities[0])
-    drop = max(0.0, whole - through) / whole if whole > 0 else 0.0
-    return Faithfulness(area(deletion), area(insertion), drop, through > whole, space, steps)
+    lost = max(0.0, whole - through) / whole if whole > 0 else 0.0
+    return Faithfulness(
+        area(deletion),
+        area(insertion),
+        lost if of == "probability" else None,
+        increase=through > whole,
+        of=of,
+        space=space,
+        steps=steps,
+    )

@@ -1,6 +1,6 @@
 """From a batch's forward pass to one picture's answer: further passes, averages, fusion, scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from gradcam.errors import EngineFault, out_of_time
 from gradcam.explanation import Ask, RawMap
 from gradcam.forward import Passed, run_forward
 from gradcam.further import answer_open, head_of
-from gradcam.fusion import average, fuse
+from gradcam.fusion import fuse
 from gradcam.layers import LayerTable
 from gradcam.passes import Runner
 from gradcam.questions import LayerMap, layers_of
@@ -29,12 +29,12 @@ class Finisher:
     Attributes:
         runner: Of the network.
         table: Its layers.
-        probabilities: From logits to probabilities.
+        activation: From logits to probabilities: one of :data:`gradcam.probability.ACTIVATIONS`.
     """
 
     runner: Runner
     table: LayerTable
-    probabilities: Callable[[Tensor], Tensor]
+    activation: str
 
     def maps(self, picture: Tensor, ask: Ask, passed: Passed, row: int) -> tuple[RawMap, ...]:
         """The maps of one picture, one for each of its goals.
@@ -77,28 +77,31 @@ class Finisher:
         """The maps' means over noisy copies, mirrored ones, or both."""
         targets = tuple(map(_target, passed.goals[row]))  # the picture's own, not the copy's
         plain = replace(ask, targets=targets, smooth=0, flip=False, score=False)
-        upright = noisy(picture, ask.smooth, ask.noise, ask.seed) if ask.smooth else picture[None]
-        several = {key: [(found, False)] for key, found in own.items()}
-        sets = [(upright, False)] * bool(ask.smooth) + [(mirrored(upright), True)] * ask.flip
-        for copies, turned in sets:
-            for chunk in torch.split(copies, self.runner.rows):
-                self.runner.check_time()
-                again = self._pass(chunk, plain)
-                for number, copy in enumerate(chunk):
-                    for key, found in self._found(copy, again, number).items():
-                        several.setdefault(key, []).append((found, turned))
-        return {
-            key: LayerMap(
-                average([found.values for found, _ in maps], [turned for _, turned in maps]),
-                all(found.silent for found, _ in maps),
-            )
-            for key, maps in several.items()
-        }
+        rows = self.runner.rows
+        uprights = (
+            noisy(picture, ask.smooth, ask.noise, ask.seed, rows) if ask.smooth else [picture[None]]
+        )
+        sums = _Sums()
+        sums.add(own)
+        for upright in uprights:
+            if ask.smooth:
+                for found in self._found_in(upright, plain):
+                    sums.add(found)
+            if ask.flip:
+                for found in self._found_in(mirrored(upright), plain):
+                    sums.add(found, turned=True)
+        return sums.means()
 
-    def _pass(self, batch: Tensor, ask: Ask) -> Passed:
-        network, readout = self.runner.network, self.runner.readout
-        asks = [ask] * len(batch)
-        return run_forward(network, self.table, readout, batch, asks, self.runner.deadline)
+    def _found_in(self, copies: Tensor, ask: Ask) -> Iterator[_Found]:
+        """The maps of every copy of a chunk."""
+        self.runner.check_time()
+        network, readout, deadline = self.runner.network, self.runner.readout, self.runner.deadline
+        asks = [ask] * len(copies)
+        again = run_forward(network, self.table, readout, copies, asks, deadline)
+        if again.late:
+            raise out_of_time()
+        for number, copy in enumerate(copies):
+            yield self._found(copy, again, number)
 
     def _fused(self, ask: Ask, passed: Passed, row: int, found: _Found) -> tuple[RawMap, ...]:
         """One map per goal, of one layer or of several as one."""
@@ -116,6 +119,7 @@ class Finisher:
                     versus=goal.versus,
                     silent=all(part.silent for part in parts),
                     bypassed=any(layer.bypassed for layer in layers),
+                    parts=tuple(values) if len(values) > 1 else (),
                 )
             )
         return tuple(maps)
@@ -126,7 +130,7 @@ class Finisher:
         layers = layers_of(self.table, ask)
         # the map of several layers is at none of them
         head = head_of(self.runner, passed, row, layers[0], ask.call) if len(layers) == 1 else None
-        scores = Scorer(self.runner, self.probabilities).score(
+        scores = Scorer(self.runner, self.activation).score(
             picture,
             passed.logits[row],
             [raw.values for raw in maps],
@@ -140,3 +144,32 @@ class Finisher:
 
 def _target(goal: Goal) -> Target:
     return goal.index if goal.versus is None else Difference(goal.index, goal.versus)
+
+
+class _Sums:
+    """Sums of the maps of several copies: so many copies take no more memory than one."""
+
+    def __init__(self) -> None:
+        self._copies: dict[tuple[int, str], int] = {}
+        self._sums: dict[tuple[int, str], LayerMap] = {}
+        self._dtype = torch.float32
+
+    def add(self, found: _Found, *, turned: bool = False) -> None:
+        """Adds a copy's maps, turned back where its picture was mirrored."""
+        for key, one in found.items():
+            self._dtype = one.values.dtype
+            values = one.values.double()
+            values = mirrored(values) if turned else values
+            before = self._sums.get(key)
+            if before is not None:
+                values = before.values + values
+            silent = one.silent and (before is None or before.silent)
+            self._sums[key] = LayerMap(values, silent)
+            self._copies[key] = self._copies.get(key, 0) + 1
+
+    def means(self) -> _Found:
+        """The maps' means, in the precision of the maps."""
+        return {
+            key: LayerMap((total.values / self._copies[key]).to(self._dtype), total.silent)
+            for key, total in self._sums.items()
+        }

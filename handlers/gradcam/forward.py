@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradcam.errors import EngineFault, UnusableLayer
+from gradcam.errors import UnusableLayer
 from gradcam.explanation import Ask
 from gradcam.gradients import derive
 from gradcam.layers import LayerTable
@@ -98,7 +98,7 @@ def _answer(
     maps: dict[Question, LayerMap] = {}
     activating = [q for q in questions if METHODS[q.method].needs is Needs.ACTIVATIONS]
     for group in _by_site_and_method(activating):
-        maps |= _map_group(group, sites, None)
+        maps |= _map_activations(group, sites)
     deriving = [
         q for q in questions if METHODS[q.method].needs in (Needs.GRADIENTS, Needs.LINEAR_HEAD)
     ]
@@ -138,39 +138,51 @@ def _by_site_and_method(questions: Sequence[Question]) -> list[list[Question]]:
     return list(groups.values())
 
 
+def _map_activations(group: Sequence[Question], sites: Sites) -> dict[Question, LayerMap]:
+    """Makes the maps of questions that share site and method, where no gradient is needed.
+
+    They are the same for every class, so there is one for each picture.
+    """
+    layer, compute = group[0].layer, METHODS[group[0].method].compute
+    assert compute is not None
+    output = sites[layer.name, group[0].call].output.detach()
+    rows = list(dict.fromkeys(q.row for q in group))
+    together = max(1, _MOST_NUMBERS // output[0].numel())
+    found: dict[int, LayerMap] = {}
+    for chunk in (rows[at : at + together] for at in range(0, len(rows), together)):
+        activations = precise(layer.layout.to_maps(output[chunk]))
+        values = compute(activations, activations).cpu()
+        found |= {row: LayerMap(value) for row, value in zip(chunk, values, strict=True)}
+    return {q: found[q.row] for q in group}
+
+
 def _map_group(
     group: Sequence[Question],
     sites: Sites,
-    gradient: Tensor | None,
-    numbers: Sequence[int] = (),
+    gradient: Tensor,
+    numbers: Sequence[int],
 ) -> dict[Question, LayerMap]:
-    """Makes the maps of questions that share site and method.
+    """Makes the maps of questions that share site and method, from gradients.
 
     Args:
         group: The questions.
         sites: Of the forward pass.
-        gradient: ``[K, N, …]``, of the site's output; ``None`` where the method needs none.
+        gradient: ``[K, N, …]``, of the site's output.
         numbers: Which numbers the ``K`` belong to.
     """
-    first = group[0]
-    compute = METHODS[first.method].compute
-    if compute is None:
-        raise EngineFault(f"method {first.method} takes further passes")
-    output = sites[first.layer.name, first.call].output.detach()
+    layer, compute = group[0].layer, METHODS[group[0].method].compute
+    assert compute is not None
+    output = sites[layer.name, group[0].call].output.detach()
     rows = [q.row for q in group]
-    everything = rows == list(range(len(output)))  # then nothing need be copied
-    to_maps = first.layer.layout.to_maps
-    activations = precise(to_maps(output if everything else output[rows]))
-    if gradient is None:
-        values, silent = compute(activations, torch.zeros_like(activations)), [False] * len(group)
-    else:
-        own = gradient[0] if len(gradient) == 1 else gradient.flatten(0, 1)
-        places = [numbers.index(q.number) * len(output) + q.row for q in group]
-        derived = precise(to_maps(own if places == list(range(len(own))) else own[places]))
-        values = compute(activations, derived)
-        silent = (derived.flatten(1) == 0).all(dim=1).tolist()
-    on_cpu = values.detach().cpu()
+    own = gradient[0] if len(gradient) == 1 else gradient.flatten(0, 1)
+    places = [numbers.index(q.number) * len(output) + q.row for q in group]
+    # what is wanted whole need not be copied
+    activations = output if rows == list(range(len(output))) else output[rows]
+    derived = own if places == list(range(len(own))) else own[places]
+    activations = precise(layer.layout.to_maps(activations))
+    derived = precise(layer.layout.to_maps(derived))
+    values = compute(activations, derived).cpu()
+    silent = (derived.flatten(1) == 0).all(dim=1).tolist()
     return {
-        q: LayerMap(value, bool(nothing))
-        for q, value, nothing in zip(group, on_cpu, silent, strict=True)
+        q: LayerMap(value, nothing) for q, value, nothing in zip(group, values, silent, strict=True)
     }

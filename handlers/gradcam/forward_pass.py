@@ -1,5 +1,6 @@
 """One forward pass with every module tapped, and what its shapes and its graph say."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
@@ -27,6 +28,7 @@ class ForwardPass:
         layouts: By module, how its last call's output holds a map, or why it holds none.
         outputs: By module, the output of its last call.
         inside: The modules that give an attention's queries, keys, values or weights.
+        counts: By module, how many times it was called.
     """
 
     logits: Tensor
@@ -36,6 +38,7 @@ class ForwardPass:
     layouts: Mapping[str, Layout | str]
     outputs: Mapping[str, Tensor]
     inside: Set[str]
+    counts: Mapping[str, int]
 
     @property
     def maps(self) -> dict[str, Layout]:
@@ -67,6 +70,7 @@ def follow(logits: Tensor, calls: Sequence[Tapped], picture: Tensor) -> ForwardP
         {call.name: layout for call, layout in zip(calls, layouts, strict=True)},
         {call.name: call.output for call in calls},
         {call.name for call in calls if node_of(call.output) in insides},
+        Counter(call.name for call in calls),
     )
 
 

@@ -14,9 +14,6 @@ from gradcam.perturbation import run_ablationcam, run_scorecam
 from gradcam.questions import LayerMap, Question
 from gradcam.targets import objectives
 
-_MOST_NUMBERS = 16_000_000
-"""How many numbers the copies of activations in one pass may have together."""
-
 _SAME = 1e-3
 """How far the logits behind a layer's own activations may be off, over the greatest."""
 
@@ -47,10 +44,8 @@ def answer_open(
         own = precise(head.maps()[0])
         if METHODS[first.method].needs is Needs.HEAD_PASSES:
             _check_head(head, picture, passed.logits[first.row])
-            # each pass runs the part before the layer too, so the fewer passes the better
-            rows = max(runner.rows, _MOST_NUMBERS // own.numel())
             values = run_ablationcam(
-                own, _behind(runner, head, picture), coefficients.to(own), rows
+                own, _behind(runner, head, picture), coefficients.to(own), head.room
             )
         else:
             values = run_scorecam(picture, own, runner.forward, coefficients.to(own), runner.rows)

@@ -7,32 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 
-def average(maps: Sequence[Tensor], mirrored: Sequence[bool] | None = None) -> Tensor:
-    """The mean of raw maps, of noisy copies of a picture or of its mirror image.
-
-    Raw maps are averaged as they are, with their signs and scales: a copy with little evidence
-    counts for little.
-
-    Args:
-        maps: At least one, each ``[h, w]`` and of one shape.
-        mirrored: For each map, whether its picture was mirrored left to right; such maps are
-            mirrored back. ``None`` if no picture was.
-
-    Returns:
-        ``[h, w]``.
-
-    Raises:
-        ValueError: There is no map, or the numbers of maps and marks differ.
-    """
-    marks = [False] * len(maps) if mirrored is None else mirrored
-    if not maps or len(marks) != len(maps):
-        raise ValueError(f"{len(maps)} maps and {len(marks)} marks")
-    upright = [
-        values.flip(-1) if mark else values for values, mark in zip(maps, marks, strict=True)
-    ]
-    return torch.stack(upright).mean(dim=0)
-
-
 def fuse(maps: Sequence[Tensor], how: str) -> Tensor:
     """Maps of several layers as one.
 

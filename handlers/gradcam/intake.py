@@ -16,12 +16,15 @@ from gradcam.drawing import Subject
 from gradcam.errors import GradcamError, InvalidOption, UnusableLayer, out_of_time
 from gradcam.explanation import Ask
 from gradcam.geometry import part_of, plan_view
+from gradcam.layers import Layer
 from gradcam.options import Options, Vocabulary, parse_options
 from gradcam.picture import decode_picture
 from gradcam.preprocess import show
 from gradcam.settings import Settings
 from gradcam.targets import count_maps
 from gradcam.wire import Incoming, Instance, read_request
+
+_PIXELS_A_CELL = 100  # weighing the evidence of a map's cell takes as long as drawing so many
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Row:
     pixels: Tensor
     ask: Ask | None
     turn: int = 0  # its place among the pictures of its request
+    passes: int = 0  # further forward passes that it takes at most
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Prepared:
 
     incoming: Incoming
     rows: tuple[Row, ...]
-    drawn: int  # pixels of the pictures in its answer
+    effort: int  # of writing its answer, in pixels drawn
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Intake:
             )
         left = Allowance(self.settings.limits)
         rows = self._read_rows(incoming, left, deadline)
-        return Prepared(incoming, rows, left.drawn)
+        return Prepared(incoming, rows, left.drawn + _PIXELS_A_CELL * left.cells)
 
     def _read_rows(self, incoming: Incoming, left: Allowance, deadline: float) -> tuple[Row, ...]:
         rows = []
@@ -89,8 +93,9 @@ class Intake:
 
     def _read_row(self, instance: Instance, incoming: Incoming, left: Allowance) -> Row:
         options = parse_options(instance.options, self.vocabulary)
-        if incoming.accept:
-            options = replace(options, overlay=incoming.accept)
+        if incoming.accept:  # a picture has no place for numbers
+            options = replace(options, overlay=incoming.accept, score=False)
+        before = left.passes
         ask = self._ask(options, left) if incoming.explain else None
         picture = decode_picture(instance.picture, self.settings.limits.max_bytes, left.pixels)
         left.decode(picture.width, picture.height)
@@ -101,11 +106,12 @@ class Intake:
             size = render.fit(picture.width, picture.height, options.max_side)
             maps = self._maps(options)
             left.draw(size, maps * kinds)
+            layers = [self.vocabulary.layers.choose(name) for name in options.layer]
+            # maps of several layers become one of the finest one's height and width
+            height, width = (max(sides) for sides in zip(*map(_grid, layers), strict=True))
+            left.cells += maps * height * width
             if options.heatmap == "grid" and not incoming.accept:
-                layers = [self.vocabulary.layers.choose(name) for name in options.layer]
-                # maps of several layers become one of the finest one's height and width
-                height = max(layer.height for layer in layers)
-                left.write(maps * height * max(layer.width for layer in layers))
+                left.write(maps * height * width)
         return Row(
             Subject(
                 picture.width,
@@ -116,9 +122,15 @@ class Intake:
             ),
             show(picture.image, view, self.settings.preprocessing.interpolation),
             ask,
+            passes=left.passes - before,
         )
 
     def _ask(self, options: Options, left: Allowance) -> Ask:
+        if len(options.layer) > 1 and options.scale == "shared":
+            raise InvalidOption(
+                "scale shared needs a single layer: maps of several are each made of shares of "
+                "those layers' own maxima, so they have no scale in common"
+            )
         if not options.layer:
             raise UnusableLayer(self.vocabulary.layers.why_no_default)
         ask = Ask(
@@ -135,10 +147,14 @@ class Intake:
         )
         layers = [self.vocabulary.layers.choose(name) for name in options.layer]
         for layer in layers:
-            if reason := why_not(options.method, layer):
+            if reason := why_not(options.method, layer, options.call):
                 raise UnusableLayer(reason)
         left.compute(ask, layers, self._maps(options))
         return ask
 
     def _maps(self, options: Options) -> int:
         return count_maps(options.target, len(self.vocabulary.classes))
+
+
+def _grid(layer: Layer) -> tuple[int, int]:
+    return layer.height, layer.width

@@ -24,6 +24,7 @@ class Layer:
             layer and the logits.
         differentiable: Whether the logits have a gradient here. Where they do not, as behind a
             quantised head, methods without gradients remain.
+        calls: How many times the network called it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Layer:
     bypassed: bool = False
     linear_head: bool = False
     differentiable: bool = True
+    calls: int = 1
 
 
 @dataclass(frozen=True)

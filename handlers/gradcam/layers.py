@@ -87,6 +87,7 @@ def _judge_all(names: Sequence[str], seen: ForwardPass, blind: Set[str]) -> dict
             *(name, channels, height, width, layout, is_bypassed),
             linear_head=name in straight,
             differentiable=bool(used),
+            calls=seen.counts[name],
         )
 
     return {name: judge(name) for name in names}

@@ -11,6 +11,9 @@ from gradcam.errors import out_of_time
 from gradcam.layers import Layer
 from gradcam.tap import transform
 
+_MOST_COPIES, _MOST_NUMBERS = 64, 32_000_000
+"""How many copies of a layer's activations run at once at most, and how many numbers they have."""
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -72,6 +75,14 @@ class Head:
     layer: Layer
     call: int
     output: Tensor
+
+    @property
+    def room(self) -> int:
+        """How many copies of the activations may run at once.
+
+        Each pass runs the part before the layer too, so the fewer the better.
+        """
+        return max(1, min(_MOST_COPIES, _MOST_NUMBERS // self.output.numel()))
 
     def maps(self) -> Tensor:
         """The picture's own activations: ``[1, C, h, w]``."""

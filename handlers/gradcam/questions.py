@@ -95,7 +95,7 @@ def list_questions(
                 raise ValueError(
                     f"method {ask.method!r} does not exist; there are {', '.join(METHODS)}"
                 )
-            if reason := why_not(ask.method, layer):
+            if reason := why_not(ask.method, layer, ask.call):
                 raise UnusableLayer(reason)
             for number, goal in enumerate(goals[row]):
                 yield Question(row, number, goal, layer, ask.call, ask.method)

@@ -6,7 +6,7 @@ rest of it (deletion and insertion). Where a path leads around the layer that wo
 path too, so there the cells are masked in the picture.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +15,7 @@ from torch import Tensor
 from gradcam.explanation import Faithfulness
 from gradcam.faithfulness import STEPS, cell_masks, shown_through, spread_out, summary
 from gradcam.passes import Head, Runner
-
-_MOST_NUMBERS = 32_000_000
-"""How many numbers the masked copies of activations may have together."""
+from gradcam.probability import ACTIVATIONS
 
 _SAME = 1e-3
 """How far the logits behind unmasked activations may be from the picture's, over the greatest."""
@@ -29,11 +27,11 @@ class Scorer:
 
     Attributes:
         runner: Of the network.
-        probabilities: From logits to probabilities, ``[…, C]`` both.
+        activation: From logits to probabilities: one of :data:`gradcam.probability.ACTIVATIONS`.
     """
 
     runner: Runner
-    probabilities: Callable[[Tensor], Tensor]
+    activation: str
 
     def score(
         self,
@@ -55,7 +53,7 @@ class Scorer:
         Raises:
             TooLarge: Time was up.
         """
-        together = max(1, _MOST_NUMBERS // (2 * STEPS * head.output.numel())) if head else 1
+        together = max(1, head.room // (2 * STEPS)) if head else 1
         return [
             score
             for start in range(0, len(maps), together)
@@ -90,11 +88,13 @@ class Scorer:
             answers = self.runner.forward(torch.stack([*through, *covered]))
         else:
             answers = behind
-        shown = self.probabilities(answers[: len(maps)]).cpu()
-        masked = self.probabilities(answers[len(maps) :]).view(len(maps), 2 * STEPS, -1).cpu()
+        probabilities = ACTIVATIONS[self.activation]
+        shown = probabilities(answers[: len(maps)]).cpu()
+        masked = probabilities(answers[len(maps) :]).view(len(maps), 2 * STEPS, -1).cpu()
         space = "input" if behind is None else "layer"
+        of = "score" if self.activation == "none" else "probability"
         return [
-            summary(masked[number, :, index], float(shown[number, index]), space)
+            summary(masked[number, :, index], float(shown[number, index]), space, of)
             for number, index in enumerate(indices)
         ]
 

@@ -70,7 +70,7 @@ class Service:
         layers = explainer.layers
         named = settings.layer or ((layers.default,) if layers.default else ())
         for layer in map(layers.choose, named):
-            if named == settings.layer and (reason := why_not(settings.method, layer)):
+            if reason := why_not(settings.method, layer):
                 raise UnusableLayer(reason)
         self._explainer = explainer
         self._settings = settings
@@ -134,7 +134,8 @@ class Service:
         costs itself its answer and not its batch-mates.
         """
         outcomes: dict[int, Outcome | GradcamError] = {}
-        order = sorted(range(len(rows)), key=lambda number: rows[number].turn)
+        # and those that take further passes last, so that they wait for others and not the others
+        order = sorted(range(len(rows)), key=lambda n: (rows[n].turn, rows[n].passes))
         size = self._settings.limits.max_rows
         for chunk in (order[start : start + size] for start in range(0, len(order), size)):
             late = time.monotonic() > deadline
@@ -171,16 +172,16 @@ class Service:
         prepared: Sequence[Prepared | Response],
         results: Sequence[Sequence[Outcome | GradcamError]],
     ) -> list[Response]:
-        """Writes the answers, those that draw least first, so that time runs out for the others.
+        """Writes the answers, those that take least first, so that time runs out for the others.
 
         Drawing has as much time as all before it, so that what took long there costs nobody here.
         """
         deadline = time.monotonic() + self._settings.limits.max_seconds
         responses = {n: one for n, one in enumerate(prepared) if isinstance(one, Response)}
         sound = [(n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)]
-        for number, one in sorted(sound, key=lambda entry: entry[1].drawn):
+        for number, one in sorted(sound, key=lambda entry: entry[1].effort):
             failed = any(isinstance(result, GradcamError) for result in results[number])
-            large = one.drawn > _QUICKLY_DRAWN and not failed
+            large = one.effort > _QUICKLY_DRAWN and not failed
             late = large and time.monotonic() > deadline
             responses[number] = (
                 refusal(out_of_time()) if late else self._finish(one, results[number])

@@ -105,11 +105,11 @@ class Settings:
 
     @property
     def class_count(self) -> int:
-        """How many classes have a name: one logit under a sigmoid tells two of them apart.
+        """How many classes have a name: one logit tells two of them apart.
 
         Class 0 is then the negative side, class 1 the positive one.
         """
-        return 2 if self.num_classes == 1 and self.activation == "sigmoid" else self.num_classes
+        return 2 if self.num_classes == 1 else self.num_classes
 
 
 def read_settings(config: object) -> Settings:
