@@ -139,3 +139,41 @@ class Windows(nn.Module):
         mixed = mixed.view(count, rows, columns, 3, 3, channels).permute(0, 5, 1, 3, 2, 4)
         logits: Tensor = self.fc(self.last(mixed.reshape(x.shape)).mean(dim=(2, 3)))
         return logits
+
+
+class Encoder(nn.Module):
+    """PyTorch's own encoder on patches of 3 × 3 pixels and a class token."""
+
+    def __init__(self, *, norm_first: bool, batch_first: bool = True) -> None:
+        super().__init__()
+        self.embed, self.extra = nn.Conv2d(3, 8, 3, stride=3), nn.Parameter(torch.zeros(1, 1, 8))
+        layer = nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.0, batch_first=batch_first, norm_first=norm_first
+        )
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.fc = nn.Linear(8, 5)
+        self._batch_first = batch_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = self.embed(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.extra.expand(len(x), -1, -1), cells], dim=1)
+        if not self._batch_first:
+            tokens = tokens.transpose(0, 1)
+        mixed = self.encoder(tokens)
+        logits: Tensor = self.fc(mixed[:, 0] if self._batch_first else mixed[0])
+        return logits
+
+
+class Shuffled(nn.Module):
+    """Averages tokens that are put in another order on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.early, self.late = nn.Conv2d(3, 8, 3, stride=3), nn.ReLU(), nn.Linear(8, 8)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.early(self.embed(x).flatten(2).transpose(1, 2))
+        order = torch.arange(tokens.shape[1]).view(4, -1).t().flatten()
+        logits: Tensor = self.fc(self.late(tokens[:, order]).mean(dim=1))
+        return logits

@@ -14,6 +14,8 @@ from hand_networks import Classifier, frozen, two_stages
 from hand_transformers import (
     Attend,
     ChannelsLast,
+    Encoder,
+    Shuffled,
     Transformer,
     Unfolding,
     Windows,
@@ -123,6 +125,33 @@ def test_tokens_that_stand_behind_the_cells_are_not_taken_for_class_tokens() -> 
     assert table.default is None
     assert "tokens whose grid is not known" in table.why_no_default
     assert "not tokens of a grid" in str(table.modules["blocks.0"])
+
+
+def test_tokens_in_another_order_are_not_taken_for_a_map() -> None:
+    table = survey(Shuffled())
+
+    assert table.choose("early") == Layer("early", 8, 4, 6, tokens(0))
+    assert "not tokens of a grid" in str(table.modules["late"])
+    assert table.default is None
+    assert "grid is not known (late)" in table.why_no_default
+
+
+def test_pytorchs_own_encoder_whose_first_tensor_is_past_an_attention() -> None:
+    first = survey(Encoder(norm_first=True))
+    last = survey(Encoder(norm_first=False))
+
+    name = "encoder.layers.1.norm1"
+    assert first.choose(None) == Layer(name, 8, 4, 6, tokens(1), bypassed=True)
+    # normalised after each addition, what the attention reads is all that goes on
+    assert last.choose(None) == Layer("encoder.layers.0", 8, 4, 6, tokens(1))
+
+
+def test_tokens_whose_first_axis_is_not_the_batch_leave_no_default() -> None:
+    table = survey(Encoder(norm_first=True, batch_first=False))
+
+    assert table.default is None
+    assert "tokens whose grid is not known" in table.why_no_default
+    assert "first axis does not count the pictures" in str(table.modules["encoder.layers.0.norm1"])
 
 
 def test_patches_that_no_convolution_cuts() -> None:

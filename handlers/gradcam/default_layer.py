@@ -128,4 +128,4 @@ def why_no_default(
 def _is_larger(tensor: Tensor, layer: Layer | str) -> bool:
     """Whether the tensor could be tokens, and has an axis as long as the layer has cells."""
     cells = layer.height * layer.width if isinstance(layer, Layer) else 0
-    return tensor.dim() == 3 and max(tensor.shape[1:]) >= cells
+    return tensor.dim() == 3 and max(tensor.shape) >= cells

@@ -1,6 +1,6 @@
 """Questions about the autograd graph of one forward pass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TypeVar
 
 from torch import Tensor
@@ -95,18 +95,35 @@ def following(node: Node) -> Sequence[Node]:
     return [after for after, _ in node.next_functions if after is not None]
 
 
-def nearest(tensor: Tensor, known: Mapping[Node, T]) -> T | None:
-    """Of the known nodes that the tensor depends on, the one fewest steps away (not its own)."""
-    ring = following(node_of(tensor))
-    seen: set[Node] = set()
+def nearest(tensor: Tensor, known: Mapping[Node, T], stop: Container[Node] = ()) -> T | None:
+    """Of the known nodes that the tensor depends on, the one fewest steps away (not its own).
+
+    Args:
+        tensor: Requires a gradient.
+        known: What is looked for.
+        stop: Nodes beyond which nothing is looked for.
+    """
+    ring, seen = list(following(node_of(tensor))), set[Node]()
     while ring:
         for node in ring:
             if node in known:
                 return known[node]
-        seen.update(ring)
-        ahead = {after: None for node in ring for after in following(node)}
-        ring = [node for node in ahead if node not in seen]
+        ring = _next_ring(ring, seen, stop)
     return None
+
+
+def operations_before(tensor: Tensor, stop: Container[Node]) -> set[str]:
+    """The names of the operations between a tensor and the nodes that stop the search."""
+    ring, seen = list(following(node_of(tensor))), set[Node]()
+    while ring:
+        ring = _next_ring(ring, seen, stop)
+    return {node.name() for node in seen if node not in stop}
+
+
+def _next_ring(ring: Sequence[Node], seen: set[Node], stop: Container[Node]) -> list[Node]:
+    seen.update(ring)
+    ahead = {after: None for node in ring if node not in stop for after in following(node)}
+    return [node for node in ahead if node not in seen]
 
 
 def origin(tensor: Tensor, known: dict[Node, int]) -> int | None:

@@ -45,7 +45,9 @@ def is_blind(gradient: Tensor | None, layout: Layout) -> bool:
 
 def is_vector(gradient: Tensor | None) -> bool:
     """Whether the logits read one token at most of what is ``[1, T, C]``, so that it has no map."""
-    return gradient is not None and int(gradient[0].any(dim=1).sum()) <= 1
+    if gradient is None or gradient.shape[0] != 1:
+        return False
+    return int(gradient[0].any(dim=1).sum()) <= 1
 
 
 def is_silent(gradient: Tensor | None) -> bool:

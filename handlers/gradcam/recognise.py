@@ -9,14 +9,13 @@ token at none. Where nothing can be measured, as on the meta device, the shape m
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradcam.graph import nearest, node_of
+from gradcam.graph import nearest, node_of, operations_before
 from gradcam.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
+from gradcam.locality import Known, is_measurable, is_shuffled, looks_at_its_cells, moves_along
 from gradcam.tap import Tapped
 
 _MOST_SKIPPED = 16
@@ -25,19 +24,8 @@ _MOST_SKIPPED = 16
 _SLACK = 1.0
 """Cells by which rounding may bend a map's proportions; with more, gradients decide."""
 
-
-@dataclass(frozen=True)
-class _Known:
-    """A tensor whose layout is known, and the size of its grid."""
-
-    tensor: Tensor
-    layout: Layout
-    height: int
-    width: int
-
-    @property
-    def cells(self) -> int:
-        return self.height * self.width
+_MOVING = ("Permute", "Transpose", "Index", "Gather", "Roll", "Flip", "Stack", "Cat")
+"""Operations that may put tokens in another order."""
 
 
 def recognise_layouts(
@@ -52,8 +40,8 @@ def recognise_layouts(
         connected: Whether the logits' graph reaches the picture. Where it does, a tensor that is
             not connected to the picture does not depend on it.
     """
-    latest = _Known(picture, CHANNELS_FIRST, picture.shape[2], picture.shape[3])
-    known: dict[Node, _Known] = {node_of(picture): latest}
+    latest = Known(picture, CHANNELS_FIRST, picture.shape[2], picture.shape[3])
+    known: dict[Node, Known] = {node_of(picture): latest}
     refused: dict[Node, Tensor] = {}
     verdicts: list[Layout | str] = []
     for call in calls:
@@ -68,8 +56,8 @@ def recognise_layouts(
             verdicts.append(verdict)
             continue
         layout = None
-        if not _continues(nearest(output, {**known, **refused}), output):
-            layout = _recognise(output, base, picture)
+        if not _continues(output, known, refused):
+            layout = _recognise(output, base, picture, known)
         if layout is None:
             refused[node] = output
             verdicts.append(_reason_after_looking(output))
@@ -77,11 +65,11 @@ def recognise_layouts(
         verdicts.append(layout)
         height, width = layout.to_maps(output).shape[2:]
         if height * width > 1:
-            latest = known[node] = _Known(output, layout, height, width)
+            latest = known[node] = Known(output, layout, height, width)
     return verdicts
 
 
-def _reason_before_looking(tensor: Tensor, base: _Known | None, picture: Tensor) -> str:
+def _reason_before_looking(tensor: Tensor, base: Known | None, picture: Tensor) -> str:
     shape = list(tensor.shape)
     if len(shape) not in (3, 4):
         return f"gives a tensor of shape {shape}, not channels with a height and a width"
@@ -99,25 +87,27 @@ def _reason_after_looking(tensor: Tensor) -> str:
     return f"gives a tensor of shape {shape}, no two axes of which are a map's height and width"
 
 
-def _continues(before: object, tensor: Tensor) -> bool:
-    """Whether the tensor before was no map, and this one has as many rows, columns or tokens.
+def _continues(tensor: Tensor, known: dict[Node, Known], refused: dict[Node, Tensor]) -> bool:
+    """Whether all of the tensor comes out of one that is no map and has as many rows and columns.
 
     Windows side by side are measured once, not at each of the layers that work on them.
     """
-    if not isinstance(before, Tensor) or before.dim() != tensor.dim():
+    before = nearest(tensor, refused)
+    if before is None or before.dim() != tensor.dim():
         return False
-    if tensor.dim() == 3:
-        return before.shape[1] == tensor.shape[1] != tensor.shape[2]
-    return sum(one != other for one, other in zip(before.shape, tensor.shape, strict=True)) <= 1
+    others = sum(one != other for one, other in zip(before.shape, tensor.shape, strict=True))
+    return others <= 1 and nearest(tensor, known, stop=refused) is None
 
 
-def _recognise(tensor: Tensor, base: _Known, picture: Tensor) -> Layout | None:
+def _recognise(
+    tensor: Tensor, base: Known, picture: Tensor, known: dict[Node, Known]
+) -> Layout | None:
     if tensor.dim() == 3:
-        return _recognise_tokens(tensor, base)
+        return _recognise_tokens(tensor, base, known)
     return _recognise_maps(tensor, base, (picture.shape[2], picture.shape[3]))
 
 
-def _recognise_maps(tensor: Tensor, base: _Known, size: tuple[int, int]) -> Layout | None:
+def _recognise_maps(tensor: Tensor, base: Known, size: tuple[int, int]) -> Layout | None:
     grids = {
         layout: (int(maps.shape[2]), int(maps.shape[3]))
         for layout in (CHANNELS_FIRST, CHANNELS_LAST)
@@ -128,7 +118,7 @@ def _recognise_maps(tensor: Tensor, base: _Known, size: tuple[int, int]) -> Layo
     grown = grids[likely][0] * grids[likely][1] > base.cells
     if bends[likely] <= _SLACK < bends[other] - bends[likely] and not grown:
         return likely
-    moves = {layout: _moves_along(tensor, layout, base) for layout in (likely, other)}
+    moves = {layout: moves_along(tensor, layout, base) for layout in (likely, other)}
     if True in moves.values():
         return likely if moves[likely] else other
     fits = bends[likely] <= _SLACK or moves[likely] is None
@@ -140,47 +130,22 @@ def _bend(grid: tuple[int, int], size: tuple[int, int]) -> float:
     return abs(grid[0] * size[1] - grid[1] * size[0]) / max(size)
 
 
-def _moves_along(tensor: Tensor, layout: Layout, base: _Known) -> bool | None:
-    """Whether rows follow each other downwards in the base, and columns to the right.
-
-    Returns:
-        ``None`` where that cannot be measured.
-    """
-    maps = layout.to_maps(tensor)
-    for axis, size in enumerate(maps.shape[2:]):
-        if size == 1:
-            continue
-        noise = _noise_like(maps.select(2 + axis, 0))  # the same at both ends, or they would differ
-        ends = []
-        for index in (0, size - 1):
-            weights = torch.zeros_like(maps)
-            weights.select(2 + axis, index).copy_(noise)
-            weights = layout.from_maps(weights, like=tensor)
-            ends.append(_centre(_dependence(tensor, weights, base)))
-        if ends[0] is None or ends[1] is None:
-            return None
-        along = ends[1][axis] - ends[0][axis]
-        across = abs(ends[1][1 - axis] - ends[0][1 - axis])
-        if along < 0.05 or along < 2 * across:
-            return False
-    return True
-
-
-def _recognise_tokens(tensor: Tensor, base: _Known) -> Layout | None:
+def _recognise_tokens(tensor: Tensor, base: Known, known: dict[Node, Known]) -> Layout | None:
     count, channels = tensor.shape[1:]
     is_tokens = base.layout.kind == "tokens"
     if is_tokens and count == base.tensor.shape[1] and count != channels:
-        return base.layout
+        may_move = any(name.startswith(_MOVING) for name in operations_before(tensor, known))
+        return None if may_move and is_shuffled(tensor, base.layout, base) else base.layout
     possible = sorted(_possible_grids(count, base), key=lambda layout: layout.skipped)
-    if not _is_measurable(tensor, base):
+    if not is_measurable(tensor, base):
         return possible[0] if possible else None
     for layout in possible:
-        if _looks_at_its_cells(tensor, layout, base):
+        if looks_at_its_cells(tensor, layout, base):
             return layout
     return None
 
 
-def _possible_grids(count: int, base: _Known) -> set[Layout]:
+def _possible_grids(count: int, base: Known) -> set[Layout]:
     """The base's grid, and coarser ones, where that leaves few tokens over."""
     grids = {
         (round_to_cells(base.height / stride), round_to_cells(base.width / stride))
@@ -192,56 +157,3 @@ def _possible_grids(count: int, base: _Known) -> set[Layout]:
         for height, width in grids
         if 0 <= count - height * width <= _MOST_SKIPPED and height * width > 1
     }
-
-
-def _looks_at_its_cells(tensor: Tensor, layout: Layout, base: _Known) -> bool:
-    """Whether some tokens each depend on the cell of the base that they should.
-
-    Where an attention has mixed the cells meanwhile their centres need only follow each other.
-    """
-    height, width = layout.height, layout.width
-    corners = {0, width - 1, (height - 1) * width, height * width - 1}
-    for cell in sorted(corners | {height * width // 2}):
-        centre = _centre(_dependence(tensor, _one_token(tensor, layout.skipped + cell), base))
-        row, column = divmod(cell, width)
-        if centre is None or not (
-            abs(centre[0] * height - row - 0.5) <= 0.5
-            and abs(centre[1] * width - column - 0.5) <= 0.5
-        ):
-            return not layout.skipped and bool(_moves_along(tensor, layout, base))
-    return True
-
-
-def _one_token(tensor: Tensor, token: int) -> Tensor:
-    weights = torch.zeros_like(tensor)
-    weights[:, token] = _noise_like(weights[:, token])
-    return weights
-
-
-def _is_measurable(tensor: Tensor, base: _Known) -> bool:
-    return not tensor.is_meta and nearest(tensor, {node_of(base.tensor): base}) is not None
-
-
-def _noise_like(tensor: Tensor) -> Tensor:
-    """Weights to sum channels with: a plain sum is constant after a layer normalisation."""
-    return torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)).to(tensor)
-
-
-def _dependence(tensor: Tensor, weights: Tensor, base: _Known) -> Tensor | None:
-    """How much a tensor's weighted sum depends on each cell of the base: ``[h, w]``."""
-    if not _is_measurable(tensor, base):
-        return None
-    (gradient,) = torch.autograd.grad(
-        tensor, base.tensor, weights, retain_graph=True, allow_unused=True
-    )
-    return None if gradient is None else base.layout.to_maps(gradient)[0].abs().sum(dim=0)
-
-
-def _centre(map_: Tensor | None) -> tuple[float, float] | None:
-    """The centre of mass as shares of height and width; ``None`` for no mass."""
-    if map_ is None or not bool(map_.any()):
-        return None
-    shares = map_.double() / map_.double().sum()
-    rows = (torch.arange(len(shares), device=shares.device) + 0.5) / shares.shape[0]
-    columns = (torch.arange(shares.shape[1], device=shares.device) + 0.5) / shares.shape[1]
-    return float((shares.sum(dim=1) * rows).sum()), float((shares.sum(dim=0) * columns).sum())
