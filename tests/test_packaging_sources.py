@@ -329,6 +329,10 @@ REFUSED: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         (*MANY, "--output", "logits"),
         ("has no 'logits'", "a Tensor"),
     ),
+    "a place before the first": (
+        (*MANY, "--output", "-1"),
+        ("--output '-1' is not a place", "count from 0"),
+    ),
     "a mean of two": ((*MANY, "--mean", "0.5,0.5"), ("--mean '0.5,0.5'", "three numbers")),
     "a deviation of nothing": ((*MANY, "--std", "0,1,1"), ("std", "three positive numbers")),
     "a class name too many": (

@@ -229,10 +229,10 @@ def _layers(value: object, where: str) -> tuple[str, ...]:
 
 
 def _output(value: object, where: str) -> str | int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and -100 <= value <= 100
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100
     if value is None or whole or (isinstance(value, str) and value):
         return value  # type: ignore[return-value]  # which is what has just been checked
-    raise _wrong(where, value, "the name of an output, or its place")
+    raise _wrong(where, value, "the name of an output, or its place, counted from 0")
 
 
 def _choice(value: object, where: str, choices: Sequence[str]) -> str:
