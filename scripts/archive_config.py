@@ -106,7 +106,14 @@ def _three(option: str, text: str) -> list[float]:
 
 
 def place_of(options: PackagingOptions) -> str | int | None:
-    """Where the logits are in what the network gives: a name, a place, or to be found."""
+    """Where the logits are in what the network gives: a name, a place, or to be found.
+
+    Raises:
+        PackagingError: It is a negative place.
+    """
     text = options.output
-    is_place = text is not None and text.removeprefix("-").isdecimal()
-    return int(text) if text is not None and is_place else text
+    if text is None or not text.removeprefix("-").isdecimal():
+        return text
+    if text.startswith("-"):
+        raise PackagingError(f"--output {text!r} is not a place: they count from 0")
+    return int(text)

@@ -6,13 +6,8 @@ Standard library only, so that ``--help`` is there at once.
 import argparse
 from pathlib import Path
 
-from packaging_options import (
-    DEMO_ARCHITECTURE,
-    PackagingOptions,
-    add_packaging_options,
-    names_a_source,
-    read_packaging_options,
-)
+from packaging_arguments import add_packaging_options, names_a_source, read_packaging_options
+from packaging_options import DEMO_ARCHITECTURE, PackagingOptions
 
 ModelSource = Path | PackagingOptions
 """An archive, or what it would be made from."""

@@ -6,12 +6,8 @@ import signal
 import sys
 
 from archive_stamp import is_current, remember
-from packaging_options import (
-    PackagingError,
-    PackagingOptions,
-    add_packaging_options,
-    read_packaging_options,
-)
+from packaging_arguments import add_packaging_options, read_packaging_options
+from packaging_options import PackagingError, PackagingOptions
 from repository import ROOT
 
 _EXAMPLES = """

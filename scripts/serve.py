@@ -1,26 +1,19 @@
 """Serves a model with TorchServe on this machine, in the foreground, until Ctrl-C."""
 
 import argparse
-import contextlib
-import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from first_requests import RefusalError, curl_lines, photograph, predict, save_overlay, table
 from local_ports import PortInUseError, Ports
-from packaging_options import (
-    DEMO_ARCHITECTURE,
-    PackagingError,
-    PackagingOptions,
-    add_packaging_options,
-    names_a_source,
-    read_packaging_options,
-)
+from packaging_arguments import add_packaging_options, names_a_source, read_packaging_options
+from packaging_options import DEMO_ARCHITECTURE, PackagingError, PackagingOptions
 from repository import ROOT
+from stop_signals import Stopped, StopSignals
 from torchserve_process import TorchServe, TorchServeError
 
 _EXAMPLES = """
@@ -41,50 +34,10 @@ _PORT_OPTIONS = {
 }
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error
-    """The person or the machine asked to stop."""
-
-
-class _StopSignals:
-    """Turns the signals that ask to stop into one :class:`_Stopped`, and ignores further ones."""
-
-    def __init__(self) -> None:
-        self._numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means it
-            self._numbers.append(signal.SIGHUP)
-        self._held = self._asked = False
-        self._set(self._arrived)
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Waits with it: a process that is being started must be known before it can be ended."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._asked:
-            raise _Stopped
-
-    def ignore(self) -> None:
-        """From now on: ending what runs must not be cut off."""
-        self._set(signal.SIG_IGN)
-
-    def _arrived(self, *_: object) -> None:
-        self.ignore()
-        self._asked = True
-        if not self._held:
-            raise _Stopped
-
-    def _set(self, handler: Callable[..., None] | signal.Handlers) -> None:
-        for number in self._numbers:
-            signal.signal(number, handler)
-
-
 def main() -> int:
     """Runs the command line."""
     arguments = _parser().parse_args()
-    signals = _StopSignals()
+    signals = StopSignals()
     try:
         ports = Ports(
             arguments.port,
@@ -103,7 +56,7 @@ def main() -> int:
         return 1
     except subprocess.CalledProcessError as error:
         return error.returncode  # it has said why
-    except _Stopped:
+    except Stopped:
         print("stopped", flush=True)
     return 0
 
@@ -142,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(arguments: argparse.Namespace, signals: _StopSignals) -> tuple[Path, dict[str, str]]:
+def _models(arguments: argparse.Namespace, signals: StopSignals) -> tuple[Path, dict[str, str]]:
     """The model store, and what to serve from it: packaged now, or found there."""
     if arguments.names and names_a_source(arguments):
         raise TorchServeError("give either a model to package or names of archives, not both")
@@ -176,7 +129,7 @@ def _is_archive(path: Path) -> bool:
         return False
 
 
-def _package(options: PackagingOptions, signals: _StopSignals) -> None:
+def _package(options: PackagingOptions, signals: StopSignals) -> None:
     # a process of its own, so that torch's memory is given back
     command = [sys.executable, str(Path(__file__).with_name("package_model.py"))]
     command += [*options.as_arguments(), "--if-changed"]
@@ -193,7 +146,7 @@ def _package(options: PackagingOptions, signals: _StopSignals) -> None:
         raise subprocess.CalledProcessError(code, command)
 
 
-def _serve(server: TorchServe, signals: _StopSignals, *, check: bool) -> None:
+def _serve(server: TorchServe, signals: StopSignals, *, check: bool) -> None:
     names = list(server.models)
     begun = time.monotonic()
     print(f"starting TorchServe with {', '.join(names)} ...", flush=True)
@@ -213,7 +166,7 @@ def _serve(server: TorchServe, signals: _StopSignals, *, check: bool) -> None:
         while server.running:
             time.sleep(0.5)
         raise TorchServeError(f"TorchServe ended by itself; see the logs in {server.log_dir}")
-    except _Stopped:
+    except Stopped:
         print("\nstopping ...", flush=True)
         raise
     finally:

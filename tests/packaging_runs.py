@@ -20,6 +20,22 @@ ARCHITECTURE = "shufflenet_v2_x0_5"
 MANY = ("--arch", ARCHITECTURE, "--weights", "none", "--seed", "3", "--num-classes", "4")
 """A small archive of random weights."""
 
+FILE = '''"""A small network of the user's own."""
+
+from torch import nn
+
+
+class Small(nn.Module):
+    def __init__(self, classes=4, width=6):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, width, 3, stride=2), nn.ReLU(inplace=True))
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.fc(self.features(x).mean((2, 3)))
+'''
+"""A model file."""
+
 
 @dataclass(frozen=True)
 class Packaged:

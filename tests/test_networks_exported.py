@@ -249,6 +249,7 @@ CODE: dict[str, tuple[Callable[[Any], None], str]] = {
     "an expression that calls": (_size("__import__('os').system('true')"), "the expression"),
     "an expression with an attribute": (_size("Symbol.__init__"), "the expression"),
     "an expression with a text": (_size("Symbol('s7 or exit()')"), "the expression"),
+    "an expression that never ends": (_size("9**9**9**9"), "the expression '9**9**9**9'"),
     "a name with code": (_rename, "the name"),
     "a module's name with code": (_quoted, "the text"),
     "a type of the user's own": (_nesting("mine.Output", "null"), "'mine.Output'"),

@@ -70,8 +70,8 @@ def test_one_number_is_a_square_crop_and_empty_sections_are_the_defaults() -> No
 
 
 def test_several_layers_and_an_output_by_its_place() -> None:
-    settings = read_settings(section(layer=["layer3", "layer4"], output=-1))
-    assert (settings.layer, settings.output) == (("layer3", "layer4"), -1)
+    settings = read_settings(section(layer=["layer3", "layer4"], output=1))
+    assert (settings.layer, settings.output) == (("layer3", "layer4"), 1)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ ODD_MAPPINGS: list[object] = [None, [], "x", {1: 2}]
             for value in ["relu", "", None, True, ["sigmoid"]]
         ],
         *[
-            ("output", value, "the name of an output, or its place")
-            for value in ["", True, 1.5, 101, ["logits"]]
+            ("output", value, "the name of an output, or its place, counted from 0")
+            for value in ["", True, 1.5, -1, 101, ["logits"]]
         ],
         *[("method", value, "one of gradcam") for value in ["guidedcam", "", None, 5, ["gradcam"]]],
         *[("architecture_options", value, "a mapping") for value in ODD_MAPPINGS],

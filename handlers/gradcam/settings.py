@@ -1,14 +1,23 @@
 """The handler's options: ``handler: gradcam:`` of an archive's ``model-config.yaml``, validated."""
 
-import difflib
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gradcam.errors import SettingsError
 from gradcam.methods import DEFAULT_METHOD, METHODS
 from gradcam.probability import ACTIVATIONS, DEFAULT_ACTIVATION
+from gradcam.settings_values import (
+    choice,
+    flag,
+    keywords,
+    names,
+    output,
+    section_of,
+    size,
+    text,
+    three,
+    whole,
+)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -124,139 +133,53 @@ def read_settings(config: object) -> Settings:
     where = "handler: gradcam"
     handler = config.get("handler") if isinstance(config, Mapping) else None
     section = handler.get("gradcam") if isinstance(handler, Mapping) else None
-    values = _section(section, where, Settings)
+    values = section_of(section, where, Settings)
     for required in ("architecture", "num_classes"):
         if required not in values:
             raise SettingsError(f"model-config.yaml: {where}: {required} is missing")
     return Settings(
-        architecture=_text(values["architecture"], f"{where}: architecture"),
-        num_classes=_whole(values["num_classes"], f"{where}: num_classes", 1, 1_000_000),
-        source=_choice(values.get("source", SOURCES[0]), f"{where}: source", SOURCES),
-        architecture_options=_options(
+        architecture=text(values["architecture"], f"{where}: architecture"),
+        num_classes=whole(values["num_classes"], f"{where}: num_classes", 1, 1_000_000),
+        source=choice(values.get("source", SOURCES[0]), f"{where}: source", SOURCES),
+        architecture_options=keywords(
             values.get("architecture_options", {}), f"{where}: architecture_options"
         ),
-        output=_output(values.get("output"), f"{where}: output"),
-        activation=_choice(
+        output=output(values.get("output"), f"{where}: output"),
+        activation=choice(
             values.get("activation", DEFAULT_ACTIVATION),
             f"{where}: activation",
             tuple(ACTIVATIONS),
         ),
-        layer=_layers(values.get("layer"), f"{where}: layer"),
-        method=_choice(values.get("method", DEFAULT_METHOD), f"{where}: method", tuple(METHODS)),
+        layer=names(values.get("layer"), f"{where}: layer"),
+        method=choice(values.get("method", DEFAULT_METHOD), f"{where}: method", tuple(METHODS)),
         preprocessing=_preprocessing(values.get("preprocessing"), f"{where}: preprocessing"),
         limits=_limits(values.get("limits"), f"{where}: limits"),
     )
 
 
 def _preprocessing(section: object, where: str) -> Preprocessing:
-    values = _section(section, where, Preprocessing) if section is not None else {}
+    values = section_of(section, where, Preprocessing) if section is not None else {}
     default = Preprocessing()
     return Preprocessing(
-        resize=_whole(values.get("resize", default.resize), f"{where}: resize", 1, 4096),
-        crop_size=_size(values.get("crop_size", default.crop_size), f"{where}: crop_size"),
-        squash=_flag(values.get("squash", default.squash), f"{where}: squash"),
-        interpolation=_choice(
+        resize=whole(values.get("resize", default.resize), f"{where}: resize", 1, 4096),
+        crop_size=size(values.get("crop_size", default.crop_size), f"{where}: crop_size"),
+        squash=flag(values.get("squash", default.squash), f"{where}: squash"),
+        interpolation=choice(
             values.get("interpolation", default.interpolation),
             f"{where}: interpolation",
             INTERPOLATIONS,
         ),
-        mean=_three(values.get("mean", default.mean), f"{where}: mean", positive=False),
-        std=_three(values.get("std", default.std), f"{where}: std", positive=True),
+        mean=three(values.get("mean", default.mean), f"{where}: mean", positive=False),
+        std=three(values.get("std", default.std), f"{where}: std", positive=True),
     )
 
 
 def _limits(section: object, where: str) -> Limits:
-    values = _section(section, where, Limits) if section is not None else {}
+    values = section_of(section, where, Limits) if section is not None else {}
     highest = {"max_pixels": 178_000_000, "max_instances": 1024, "max_targets": 1024}
     return Limits(
         **{
-            name: _whole(value, f"{where}: {name}", 1, highest.get(name, 2**31 - 1))
+            name: whole(value, f"{where}: {name}", 1, highest.get(name, 2**31 - 1))
             for name, value in values.items()
         }
     )
-
-
-def _section(section: object, where: str, schema: type) -> Mapping[str, Any]:
-    known = [field.name for field in fields(schema)]
-    if not isinstance(section, Mapping):
-        raise SettingsError(f"model-config.yaml: {where}: must be a mapping of {', '.join(known)}")
-    for key in section:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            raise SettingsError(
-                f"model-config.yaml: {where}: {key!r} is not an option; did you mean {close[0]!r}?"
-            )
-    return section
-
-
-def _options(value: object, where: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise _wrong(where, value, "a mapping of keyword arguments")
-    return dict(value)
-
-
-def _wrong(where: str, value: object, wanted: str) -> SettingsError:
-    return SettingsError(f"model-config.yaml: {where}: {value!r} is not {wanted}")
-
-
-def _whole(value: object, where: str, lowest: int, highest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise _wrong(where, value, f"a whole number from {lowest} to {highest}")
-    return value
-
-
-def _flag(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(where, value, "true or false")
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise _wrong(where, value, "a name")
-    return value
-
-
-def _layers(value: object, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    listed = value if isinstance(value, list | tuple) else [value]
-    if not listed or not all(isinstance(name, str) and name for name in listed):
-        raise _wrong(where, value, "a name, or a list of names")
-    if len(set(listed)) < len(listed):
-        raise _wrong(where, value, "a list of different names")
-    return tuple(listed)
-
-
-def _output(value: object, where: str) -> str | int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and -100 <= value <= 100
-    if value is None or whole or (isinstance(value, str) and value):
-        return value  # type: ignore[return-value]  # which is what has just been checked
-    raise _wrong(where, value, "the name of an output, or its place")
-
-
-def _choice(value: object, where: str, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise _wrong(where, value, f"one of {', '.join(choices)}")
-    return str(value)
-
-
-def _size(value: object, where: str) -> tuple[int, int]:
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return _whole(value[0], where, 1, 4096), _whole(value[1], where, 1, 4096)
-    if isinstance(value, list | tuple):
-        raise _wrong(where, value, "a whole number from 1 to 4096, or [height, width]")
-    side = _whole(value, where, 1, 4096)
-    return side, side
-
-
-def _three(value: object, where: str, *, positive: bool) -> tuple[float, float, float]:
-    numbers = list(value) if isinstance(value, list | tuple) else []
-    if len(numbers) != 3 or not all(
-        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        for number in numbers
-    ):
-        raise _wrong(where, value, "a list of three numbers")
-    if positive and min(numbers) <= 0:
-        raise _wrong(where, value, "a list of three positive numbers")
-    return float(numbers[0]), float(numbers[1]), float(numbers[2])

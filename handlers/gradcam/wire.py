@@ -4,24 +4,17 @@ A request reaches a handler as a row, ``{"body": …}`` for a raw or JSON body a
 field for a form or for gRPC, and its headers. Which way of sending was used shows in those.
 """
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradcam.accept import preferred_picture
 from gradcam.errors import InvalidOption, MalformedRequest, TooLarge
+from gradcam.sent_picture import FORMS, as_bytes, from_base64
 from gradcam.settings import Limits
 
 _PICTURE_FIELDS = ("image", "data", "body")
 _HEADER = "x-explain-"
-_FORMS = (
-    "send the bytes of a picture as the body, a form with the picture in 'image' or 'data', "
-    'JSON {"image": "<base64>"} or JSON {"instances": [{"b64": "<base64>"}]}'
-)
-_WHITE = str.maketrans("", "", " \t\r\n")
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ def read_request(
     if document is None:
         picture = _only_picture(fields)
         options |= {name: value for name, value in fields.items() if name not in _PICTURE_FIELDS}
-        return Incoming(explain, (Instance(_as_bytes(picture), options),), False, accept)
+        return Incoming(explain, (Instance(as_bytes(picture), options),), False, accept)
     options |= fields
     if "instances" in document:
         instances = _read_instances(document, options, limits)
@@ -137,7 +130,7 @@ def _json_body(
         return None
     if isinstance(body, str) and texts.get("content-type", "").startswith("application/json"):
         # TorchServe has decoded it already, and a JSON text is what was in it
-        raise MalformedRequest(f"the JSON body is a text, not an object; {_FORMS}")
+        raise MalformedRequest(f"the JSON body is a text, not an object; {FORMS}")
     if isinstance(body, bytes | bytearray | str):
         claimed = "json" in texts.get("content-type", "").lower()
         head = body[:64].lstrip()
@@ -147,32 +140,22 @@ def _json_body(
         try:
             body = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise MalformedRequest(f"the body is not JSON ({error}); {_FORMS}") from None
+            raise MalformedRequest(f"the body is not JSON ({error}); {FORMS}") from None
     if not isinstance(body, Mapping):
-        raise MalformedRequest(f"the JSON body is a {type(body).__name__}, not an object; {_FORMS}")
+        raise MalformedRequest(f"the JSON body is a {type(body).__name__}, not an object; {FORMS}")
     return body
 
 
 def _only_picture(fields: Mapping[str, object]) -> object:
     present = [name for name in _PICTURE_FIELDS if name in fields]
     if not present:
-        raise MalformedRequest(f"the request has no picture; {_FORMS}")
+        raise MalformedRequest(f"the request has no picture; {FORMS}")
     if len(present) > 1:
         raise MalformedRequest(
             f"the request has pictures in {' and '.join(present)}; send one, or several as "
             "KServe v1 instances"
         )
     return fields[present[0]]
-
-
-def _as_bytes(picture: object) -> bytes | bytearray:
-    if isinstance(picture, str):
-        picture = picture.encode("utf-8", "replace")
-    if not isinstance(picture, bytes | bytearray):
-        raise MalformedRequest(f"the picture is not bytes; {_FORMS}")
-    if _is_url(bytes(picture[:256]).decode("latin-1")):
-        raise _url_refused()
-    return picture
 
 
 def _read_instances(
@@ -213,42 +196,7 @@ def _read_instance(
     holders = [name for name in ("image", "data", "b64") if name in document]
     if len(holders) != 1:
         found = f"pictures in {' and '.join(holders)}" if holders else "no picture"
-        raise MalformedRequest(f"the JSON object has {found}; {_FORMS}")
+        raise MalformedRequest(f"the JSON object has {found}; {FORMS}")
     own = {name: value for name, value in document.items() if name not in holders}
-    picture = _decode_base64(document[holders[0]], limits.max_bytes)
+    picture = from_base64(document[holders[0]], limits.max_bytes)
     return Instance(picture, {**options, **own})
-
-
-def _decode_base64(value: object, max_bytes: int) -> bytes:
-    if isinstance(value, Mapping) and set(value) == {"b64"}:
-        value = value["b64"]
-    if isinstance(value, Mapping) and "url" in value:
-        raise _url_refused()
-    if not isinstance(value, str):
-        raise MalformedRequest(f"the picture is a {type(value).__name__}, not base64 text")
-    if _is_url(value[:256]):
-        raise _url_refused()
-    if value[:256].lstrip().lower().startswith("data:"):
-        kind, comma, value = value.partition(",")
-        if not comma or not kind.rstrip().lower().endswith(";base64"):
-            raise MalformedRequest("the data URL is not of the form data:image/png;base64,…")
-    if len(value) * 3 // 4 > max_bytes * 1.1 + 4:
-        raise TooLarge(
-            f"the picture has about {len(value) * 3 // 4:,} bytes; at most {max_bytes:,} are "
-            "taken, so send a smaller one"
-        )
-    try:
-        return base64.b64decode(value.translate(_WHITE), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedRequest(f"the picture is not base64 ({error})") from None
-
-
-def _is_url(start: str) -> bool:
-    return re.match(r"\s*[a-z][a-z0-9+.-]*://", start, re.IGNORECASE) is not None
-
-
-def _url_refused() -> InvalidOption:
-    return InvalidOption(
-        "a picture's URL is not fetched, because then a client could make this server call "
-        "addresses inside your network; fetch the picture and send its bytes"
-    )

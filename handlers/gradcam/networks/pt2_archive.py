@@ -3,12 +3,15 @@
 ``torch.export.load`` unpickles without restriction: weights and constants that the archive's own
 lists mark as pickled, opaque objects, whole state dicts of older versions, and the sample inputs
 whenever they cannot be read as plain tensors. ``torch.export.save`` always writes sample inputs, so
-these are left out here unread; every other pickled entry is refused. What is handed to torch are
-the bytes that this module wrote, not the file, so that it cannot find there what was not looked at.
+these are left out here unread; every other pickled entry is refused. So is every compressed one:
+``torch.export.save`` compresses nothing, and then no entry holds more than the file does. What is
+handed to torch are the bytes that this module wrote, not the file, so that it cannot find there
+what was not looked at.
 """
 
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +33,11 @@ _FORMAT = {"archive_format": b"pt2", "archive_version": b"0", "byteorder": b"lit
 _LEFT_OUT = re.compile(r"\.data/.*|\.format_version|\.storage_alignment|extra/.*|data/extra/.*")
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MOST_JSON = 200_000_000
+
+_UNREADABLE = (  # what zipfile lets through from a damaged file; a SettingsError is a RuntimeError
+    *(zipfile.BadZipFile, struct.error, OSError, EOFError),
+    *(RuntimeError, ValueError, OverflowError),
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +63,18 @@ def repack(path: Path) -> Repacked:
         SettingsError: The file is no such archive, or holds what could run code when loaded.
     """
     try:
+        size = path.stat().st_size
         with zipfile.ZipFile(path) as file:
-            return _repack(file)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            return _repack(file, size)
+    except _UNREADABLE as error:
         told = str(error) if isinstance(error, SettingsError) else f"cannot be read: {error}"
         raise SettingsError(f"the exported model {path.name} {told}") from error
 
 
-def _repack(file: zipfile.ZipFile) -> Repacked:
+def _repack(file: zipfile.ZipFile, size: int) -> Repacked:
     entries = _entries(file)
+    if sum(entry.file_size for entry in file.infolist()) > size:
+        raise SettingsError("is damaged: its entries together are larger than the file")
     for name, expected in _FORMAT.items():
         if name not in entries or file.read(entries[name]) != expected:
             raise SettingsError(
@@ -96,6 +107,11 @@ def _entries(file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         name = entry.filename.removeprefix(f"{root}/")
         if name in entries:
             raise SettingsError(f"holds {name} twice, and so could be read in two ways")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise SettingsError(
+                f"holds {name!r:.80} compressed, which torch.export.save does not do, and which "
+                "could fill the memory; export the model again with torch 2.11 or later"
+            )
         entries[name] = entry
         known = (*_FORMAT, *_LISTS, _PROGRAM, _SAMPLES)
         if name not in known and not _TENSORS.fullmatch(name) and not _LEFT_OUT.fullmatch(name):

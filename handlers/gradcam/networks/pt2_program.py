@@ -12,18 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradcam.errors import SettingsError
+from gradcam.networks.pt2_sizes import is_arithmetic
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_TOKEN = re.compile(r"\s*(?:([^\W\d]\w*)|'([^']*)'|\d+(?:\.\d+)?|\*\*|//|[<>=!]=|[-+*/%(),<>=&|~])")
-_SYMBOL = re.compile(r"z?[a-z]{1,2}\d+")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_WORDS = re.compile(
-    r"Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|Abs|Eq|Ne|Lt|Le|Gt|Ge|And|Or|Not|oo"
-    r"|(Une|E)quality|(Strict)?(Less|Greater)Than|FloorDiv|ModularIndexing|Where|PythonMod|CleanDiv"
-    r"|(Ceil|Floor|Trunc|Round)To(Int|Float)|RoundDecimal|CeilDiv|[LR]Shift|PowByNatural|FloatPow"
-    r"|(Float|Int)TrueDiv|ToFloat|Identity|[Tt]rue|[Ff]alse|None|(non)?(positive|negative|zero)"
-    r"|integer|real|finite|precision|dps|evaluate"
-)
 _OPERATOR = re.compile(r"torch\.ops\.(aten|prims|torchvision)\.([a-z]\w*)\.(\w+)")
 _ON_NUMBERS = re.compile(
     r"_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_"
@@ -92,18 +83,8 @@ def _name(text: str) -> str:
 
 
 def _expression(text: str) -> str:
-    """Arithmetic on sizes, as sympy writes it: ``Add(Symbol('s7', integer=True), Integer(2))``."""
-    place = 0
-    while place < len(text):
-        token = _TOKEN.match(text, place)
-        word, quoted = token.groups() if token else (None, None)
-        if (
-            token is None
-            or (word and not _WORDS.fullmatch(word) and not _SYMBOL.fullmatch(word))
-            or (quoted is not None and not (_SYMBOL.fullmatch(quoted) or _NUMBER.fullmatch(quoted)))
-        ):
-            raise _refused("the expression", text)
-        place = token.end()
+    if not is_arithmetic(text):
+        raise _refused("the expression", text)
     return text
 
 
