@@ -76,13 +76,19 @@ def test_several_layers_and_an_output_by_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("num_classes", "activation", "named"),
-    [(1, "sigmoid", 2), (1, "softmax", 1), (1, "none", 1), (5, "sigmoid", 5), (5, "softmax", 5)],
+    [(1, "sigmoid", 2), (1, "none", 2), (5, "sigmoid", 5), (5, "softmax", 5)],
 )
-def test_only_one_logit_under_a_sigmoid_names_two_classes(
-    num_classes: int, activation: str, named: int
-) -> None:
+def test_one_logit_names_two_classes(num_classes: int, activation: str, named: int) -> None:
     settings = read_settings(section(num_classes=num_classes, activation=activation))
     assert settings.class_count == named
+
+
+def test_one_logit_has_a_sigmoid_and_no_softmax() -> None:
+    assert read_settings(section(num_classes=1)).activation == "sigmoid"
+    assert read_settings(section(num_classes=2)).activation == "softmax"
+    message = refusal(section(num_classes=1, activation="softmax"))
+    assert "activation" in message
+    assert "give sigmoid or none" in message
 
 
 @pytest.mark.parametrize(

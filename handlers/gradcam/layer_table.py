@@ -51,12 +51,14 @@ class LayerTable:
             tokens go on from there it is what the last attention reads its tokens from, which is
             bypassed and so no candidate. ``None`` where the network has neither.
         why_no_default: The reason for that, else empty.
+        classes: How many logits were read off the network's output; of one there are two.
     """
 
     modules: Mapping[str, Layer | str]
     candidates: tuple[str, ...]
     default: str | None
     why_no_default: str
+    classes: int = 0
 
     @property
     def usable(self) -> tuple[str, ...]:

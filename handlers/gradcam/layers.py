@@ -55,7 +55,9 @@ def survey_layers(
             candidates, modules, seen, cells_matter=blind.isdisjoint(bottlenecks)
         )
         reason = why_no_default(default, bottlenecks, modules, seen, blind)
-    return LayerTable(modules, tuple(candidates), None if reason else default, reason)
+    return LayerTable(
+        modules, tuple(candidates), None if reason else default, reason, seen.logits.shape[1]
+    )
 
 
 def _judge_all(names: Sequence[str], seen: ForwardPass, blind: Set[str]) -> dict[str, Layer | str]:

@@ -22,6 +22,7 @@ from gradcam.errors import (
     EngineFault,
     GradcamError,
     MalformedRequest,
+    SettingsError,
     UnusableLayer,
     out_of_time,
 )
@@ -66,8 +67,14 @@ class Service:
 
         Raises:
             UnusableLayer: The settings' default layer cannot be used.
+            SettingsError: The network has another number of classes.
         """
         layers = explainer.layers
+        if layers.classes != len(classes):
+            raise SettingsError(
+                f"the network gives logits of {layers.classes} classes, and the settings have "
+                f"{len(classes)}; num_classes must be the number of logits"
+            )
         named = settings.layer or ((layers.default,) if layers.default else ())
         for layer in map(layers.choose, named):
             if reason := why_not(settings.method, layer):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradcam.errors import SettingsError
 from gradcam.methods import DEFAULT_METHOD, METHODS
@@ -17,6 +18,7 @@ from gradcam.settings_values import (
     text,
     three,
     whole,
+    wrong,
 )
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -94,7 +96,7 @@ class Settings:
         output: The name or place of the logits where the network gives a tuple, a dict or a
             dataclass; ``None`` finds them.
         activation: One of :data:`gradcam.probability.ACTIVATIONS`: how logits become probabilities.
-            ``sigmoid`` with one logit is a binary classifier, of two classes.
+            With one logit ``sigmoid``, or ``none``.
         layer: The default target layer, or several that are fused; empty finds it.
         method: The default method.
         preprocessing: How a picture becomes the network's input.
@@ -145,16 +147,24 @@ def read_settings(config: object) -> Settings:
             values.get("architecture_options", {}), f"{where}: architecture_options"
         ),
         output=output(values.get("output"), f"{where}: output"),
-        activation=choice(
-            values.get("activation", DEFAULT_ACTIVATION),
-            f"{where}: activation",
-            tuple(ACTIVATIONS),
-        ),
+        activation=_activation(values, f"{where}: activation"),
         layer=names(values.get("layer"), f"{where}: layer"),
         method=choice(values.get("method", DEFAULT_METHOD), f"{where}: method", tuple(METHODS)),
         preprocessing=_preprocessing(values.get("preprocessing"), f"{where}: preprocessing"),
         limits=_limits(values.get("limits"), f"{where}: limits"),
     )
+
+
+def _activation(values: Mapping[str, Any], where: str) -> str:
+    one_logit = values["num_classes"] == 1
+    chosen = choice(
+        values.get("activation", "sigmoid" if one_logit else DEFAULT_ACTIVATION),
+        where,
+        tuple(ACTIVATIONS),
+    )
+    if one_logit and chosen == "softmax":  # of a logit and its opposite it would be sigmoid(2z)
+        raise wrong(where, chosen, "for a network of one logit; give sigmoid or none")
+    return chosen
 
 
 def _preprocessing(section: object, where: str) -> Preprocessing:

@@ -30,28 +30,28 @@ def section_of(section: object, where: str, schema: type) -> Mapping[str, Any]:
 def keywords(value: object, where: str) -> Mapping[str, object]:
     """Keyword arguments, unchecked but for their names."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise _wrong(where, value, "a mapping of keyword arguments")
+        raise wrong(where, value, "a mapping of keyword arguments")
     return dict(value)
 
 
 def whole(value: object, where: str, lowest: int, highest: int) -> int:
     """A whole number within bounds, both included."""
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise _wrong(where, value, f"a whole number from {lowest} to {highest}")
+        raise wrong(where, value, f"a whole number from {lowest} to {highest}")
     return value
 
 
 def flag(value: object, where: str) -> bool:
     """A truth value, which no number stands for."""
     if not isinstance(value, bool):
-        raise _wrong(where, value, "true or false")
+        raise wrong(where, value, "true or false")
     return value
 
 
 def text(value: object, where: str) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise _wrong(where, value, "a name")
+        raise wrong(where, value, "a name")
     return value
 
 
@@ -61,9 +61,9 @@ def names(value: object, where: str) -> tuple[str, ...]:
         return ()
     listed = value if isinstance(value, list | tuple) else [value]
     if not listed or not all(isinstance(name, str) and name for name in listed):
-        raise _wrong(where, value, "a name, or a list of names")
+        raise wrong(where, value, "a name, or a list of names")
     if len(set(listed)) < len(listed):
-        raise _wrong(where, value, "a list of different names")
+        raise wrong(where, value, "a list of different names")
     return tuple(listed)
 
 
@@ -72,13 +72,13 @@ def output(value: object, where: str) -> str | int | None:
     whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100
     if value is None or whole or (isinstance(value, str) and value):
         return value  # type: ignore[return-value]  # which is what has just been checked
-    raise _wrong(where, value, "the name of an output, or its place, counted from 0")
+    raise wrong(where, value, "the name of an output, or its place, counted from 0")
 
 
 def choice(value: object, where: str, choices: Sequence[str]) -> str:
     """One of several texts."""
     if value not in choices:
-        raise _wrong(where, value, f"one of {', '.join(choices)}")
+        raise wrong(where, value, f"one of {', '.join(choices)}")
     return str(value)
 
 
@@ -87,7 +87,7 @@ def size(value: object, where: str) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2:
         return whole(value[0], where, 1, 4096), whole(value[1], where, 1, 4096)
     if isinstance(value, list | tuple):
-        raise _wrong(where, value, "a whole number from 1 to 4096, or [height, width]")
+        raise wrong(where, value, "a whole number from 1 to 4096, or [height, width]")
     side = whole(value, where, 1, 4096)
     return side, side
 
@@ -99,11 +99,12 @@ def three(value: object, where: str, *, positive: bool) -> tuple[float, float, f
         isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
         for number in numbers
     ):
-        raise _wrong(where, value, "a list of three numbers")
+        raise wrong(where, value, "a list of three numbers")
     if positive and min(numbers) <= 0:
-        raise _wrong(where, value, "a list of three positive numbers")
+        raise wrong(where, value, "a list of three positive numbers")
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
-def _wrong(where: str, value: object, wanted: str) -> SettingsError:
+def wrong(where: str, value: object, wanted: str) -> SettingsError:
+    """The error that a value is not what is wanted."""
     return SettingsError(f"model-config.yaml: {where}: {value!r} is not {wanted}")
