@@ -21,9 +21,10 @@ import torch
 import torchvision
 from torch import Tensor
 
-from gradcam import Ask, Explainer, Outcome
+from gradcam import Ask, Explainer, Outcome, Top
 from gradcam.errors import GradcamError
 from gradcam.layers import Layer
+from gradcam.targets import Target
 from sweep_networks import Subject, build, find_subject, noise, timm_subjects, torchvision_subjects
 from sweep_oracle import full_autograd_map
 from sweep_report import LIMIT, draw, write_document
@@ -47,7 +48,7 @@ def try_out(subject: Subject) -> dict[str, Any]:
         return row | {"reason": explainer.layers.why_no_default}
     layer = explainer.layers.choose(None)
     row |= _describe(layer)
-    values, index = _engine_map(explainer, picture)
+    values, index = _engine_map(explainer, picture, Top(1))
 
     def by_autograd(picture: Tensor) -> Tensor:
         skipped = layer.layout.skipped if layer.layout.kind == "tokens" else None
@@ -61,7 +62,7 @@ def try_out(subject: Subject) -> dict[str, Any]:
     row |= {"index": index, "greatest": float(exact.abs().max())}
     row |= {"error": _share(values, exact), "autograd_float32": _share(in_float32, exact)}
     if row["error"] > LIMIT:  # is it float32, or is it us?
-        doubled, _ = _engine_map(explainer, picture.double())
+        doubled, _ = _engine_map(explainer, picture.double(), index)
         row["error_float64"] = _share(doubled, exact)
     return row
 
@@ -80,8 +81,8 @@ def _describe(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _engine_map(explainer: Explainer, picture: Tensor) -> tuple[Tensor, int]:
-    (outcome,) = explainer.run(picture, [Ask()])
+def _engine_map(explainer: Explainer, picture: Tensor, target: Target) -> tuple[Tensor, int]:
+    (outcome,) = explainer.run(picture, [Ask(targets=(target,))])
     if not isinstance(outcome, Outcome):
         raise outcome
     return outcome.maps[0].values, outcome.maps[0].index

@@ -1,6 +1,5 @@
 """The networks that a sweep goes through, with seeded random weights."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import timm
@@ -61,34 +60,34 @@ def find_subject(name: str) -> Subject:
 def build(subject: Subject) -> nn.Module:
     """The network in evaluation mode and frozen, float32.
 
-    Weights are as its authors initialise them, from a fixed seed, with two exceptions. Running
-    statistics are drawn, for zeros and ones would hide mistakes. Weights that begin as zeros, those
-    of many a head and of the last normalisation of many a block, are drawn too, for zeros would
-    leave no map to compare.
+    Weights are as its authors initialise them, from a fixed seed, with two exceptions. Weights that
+    begin as zeros, those of many a head and of the last normalisation of many a block, are drawn,
+    for zeros would leave no map to compare. Running statistics, which begin as zeros and ones and
+    would hide mistakes, are those of two pictures of noise. Statistics that have nothing to do
+    with the weights would not do: activations of deep networks then grow until float32 does not
+    even give the logits any more (those of timm's EfficientNetV2 are off by a third).
     """
     torch.manual_seed(SEED)
-    name, options = subject.name, {}
+    name = subject.name
+    network: nn.Module
     if name.startswith("timm/"):
-        network: nn.Module = timm.create_model(name[5:])
+        network = timm.create_model(name[5:])
+    elif name in {"googlenet", "inception_v3"}:  # their own initialisation takes half a minute
+        network = models.get_model(name, weights=None, init_weights=False, aux_logits=False)
     else:
-        if name in {"googlenet", "inception_v3"}:  # their initialisation takes half a minute
-            options = {"init_weights": False, "aux_logits": False}
-        network = models.get_model(name, weights=None, **options)
+        network = models.get_model(name, weights=None)
     network.eval().requires_grad_(requires_grad=False)
-    for key, tensor in _all_tensors(network):
-        if key.endswith("running_mean"):
-            tensor.normal_(0, 0.1)
-        elif key.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif key.endswith("weight") and not tensor.any():
-            _draw(tensor)
+    for key, weight in network.named_parameters():
+        if key.endswith("weight") and not weight.any():
+            _draw(weight)
+    _take_statistics(network, noise(subject, count=2))
     return network
 
 
-def noise(subject: Subject) -> Tensor:
-    """A picture of seeded noise, ``[1, 3, side, side]``."""
+def noise(subject: Subject, count: int = 1) -> Tensor:
+    """Pictures of seeded noise, ``[count, 3, side, side]``."""
     generator = torch.Generator().manual_seed(SEED)
-    return torch.randn((1, 3, subject.side, subject.side), generator=generator)
+    return torch.randn((count, 3, subject.side, subject.side), generator=generator)
 
 
 def _draw(weight: Tensor) -> None:
@@ -98,6 +97,13 @@ def _draw(weight: Tensor) -> None:
         weight.normal_(0, max(1, weight[0].numel()) ** -0.5)
 
 
-def _all_tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from network.named_parameters()
-    yield from network.named_buffers()
+def _take_statistics(network: nn.Module, pictures: Tensor) -> None:
+    normalisations = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [module.momentum for module in normalisations]
+    for module in normalisations:
+        module.train().momentum = 1  # only these pictures count
+    if normalisations:
+        with torch.no_grad():
+            network(pictures)
+    for module, momentum in zip(normalisations, momenta, strict=True):
+        module.eval().momentum = momentum
