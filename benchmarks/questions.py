@@ -9,10 +9,10 @@ for the backward pass of eight pictures, less parameters, buffers and the target
 and the same of the network before its parameters were frozen.
 """
 
-import argparse
 from collections.abc import Callable, Mapping
 
 import torch
+from command_line import networks_parser
 from interleaved import quartiles, ratios
 from torch import Tensor, nn
 
@@ -79,11 +79,7 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
-    parser.add_argument("--rounds", type=int, default=21, help="turns (default: 21)")
+    parser = networks_parser(__doc__, DEFAULT_ARCHITECTURES, rounds=21)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
     arguments = parser.parse_args()
     print(f"batch 1, {torch.get_num_threads()} threads; × a plain explanation of one target")
