@@ -7,10 +7,10 @@ The bare forward pass, a prediction and an explanation take turns, so that a mac
 drifts favours none of them; printed are the medians and quartiles of the ratios within a turn.
 """
 
-import argparse
 import statistics
 
 import torch
+from command_line import networks_parser
 from interleaved import quartiles, seconds
 
 from gradcam import Ask, Explainer, freeze
@@ -47,11 +47,7 @@ def measure(architecture: str, rounds: int, batch_size: int, device: torch.devic
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
-    parser.add_argument("--rounds", type=int, default=15, help="turns (default: 15)")
+    parser = networks_parser(__doc__, DEFAULT_ARCHITECTURES, rounds=15)
     parser.add_argument("--batch", type=int, default=1, help="pictures at once (default: 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     arguments = parser.parse_args()

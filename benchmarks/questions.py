@@ -5,14 +5,14 @@ Example:
 
 Each is timed in turns with the plain explanation of one target, and printed are the medians and
 quartiles of the ratios within a turn. The last columns are no times: they are what autograd saved
-for the backward pass of eight pictures, less parameters, buffers and the target activation itself,
-and the same of the network before its parameters were frozen.
+for the backward pass of eight pictures, less parameters, buffers and one tensor of the target
+activation's size, and the same of the network whose parameters are not frozen.
 """
 
-import argparse
 from collections.abc import Callable, Mapping
 
 import torch
+from command_line import networks_parser
 from interleaved import quartiles, ratios
 from torch import Tensor, nn
 
@@ -31,27 +31,40 @@ QUESTIONS: Mapping[str, Ask] = {
 
 
 def saved_mebibytes(network: nn.Module, run: Callable[[], object], activation: int) -> float:
-    """What autograd saves while ``run`` runs, counting each storage once.
+    """What autograd saves while ``run`` runs.
+
+    Counted are the bytes of every storage that a saved tensor lies in, whole and once, however
+    many tensors lie in it and whenever it is let go. Not counted are the network's parameters and
+    buffers, and one storage, if there is any, with a saved tensor of ``activation`` numbers: it is
+    taken to be the target activation, which an explanation needs anyway. Every further tensor of
+    that size, such as a copy, is counted.
 
     Args:
         network: Its parameters and buffers are not counted.
         run: Explains.
-        activation: Numbers of the target activation, which is there anyway.
+        activation: How many numbers the target activation has.
+
+    Returns:
+        Mebibytes.
     """
-    own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
+    own = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
+    own |= {tensor.untyped_storage().data_ptr() for tensor in network.buffers()}
     sizes: dict[int, int] = {}
+    fitting: list[int] = []  # addresses, of which the first is the activation
     kept: list[Tensor] = []  # so that no address is used twice
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own and tensor.numel() != activation:
+        if storage.data_ptr() not in own:
             sizes[storage.data_ptr()] = storage.nbytes()
             kept.append(tensor)
+            if tensor.numel() == activation:
+                fitting.append(storage.data_ptr())
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         run()
-    return sum(sizes.values()) / 2**20
+    return sum(size for place, size in sizes.items() if place not in fitting[:1]) / 2**20
 
 
 def measure(architecture: str, rounds: int, names: list[str]) -> str:
@@ -79,11 +92,7 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
-    parser.add_argument("--rounds", type=int, default=21, help="turns (default: 21)")
+    parser = networks_parser(__doc__, DEFAULT_ARCHITECTURES, rounds=21)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
     arguments = parser.parse_args()
     print(f"batch 1, {torch.get_num_threads()} threads; × a plain explanation of one target")

@@ -10,11 +10,11 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
-from late_imports import import_all
-from model_options import add_model_options, read_model_options
-from packaging_options import PackagingError
+from model_options import add_model_options
 from repository import ROOT
+from walking import walk_and_show
 
 sys.path.insert(0, str(ROOT / "handlers"))
 
@@ -78,25 +78,21 @@ _BOXES = 'JSON: {"cat/1.jpg": [[left, top, width, height]]}, in pixels of the up
 def main() -> int:
     """Runs the command line."""
     arguments = build_parser().parse_args()
-    expected: tuple[type[Exception], ...] = (PackagingError, OSError)
-    try:
-        walk, report, plots = import_all("evaluation.walk", "evaluation.report", "evaluation.plots")
-        expected = (*expected, *walk.EXPECTED)
-        comparison = walk.walk(arguments, read_model_options(arguments))
-    except expected as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(report.table(comparison))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    result = arguments.out / "evaluation.json"
-    result.write_text(json.dumps(comparison.document(), indent=1) + "\n", encoding="utf-8")
-    for path in (result, *plots.save_all(comparison, arguments.out)):
-        print(f"saved {path}")
-    if arguments.document:
-        plots.save_all(comparison, DOCUMENT.parent / "images")
-        report.write_into(DOCUMENT, report.markdown(comparison, _command()))
-        print(f"wrote {DOCUMENT}")
-    return 0
+    modules = ("evaluation.walk", "evaluation.report", "evaluation.plots")
+
+    def show(comparison: Any, report: Any, plots: Any) -> None:
+        print(report.table(comparison))
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        result = arguments.out / "evaluation.json"
+        result.write_text(json.dumps(comparison.document(), indent=1) + "\n", encoding="utf-8")
+        for path in (result, *plots.save_all(comparison, arguments.out)):
+            print(f"saved {path}")
+        if arguments.document:
+            plots.save_all(comparison, DOCUMENT.parent / "images")
+            report.write_into(DOCUMENT, report.markdown(comparison, _command()))
+            print(f"wrote {DOCUMENT}")
+
+    return walk_and_show(arguments, modules, show)
 
 
 def _command() -> str:

@@ -8,11 +8,11 @@ why, and what a map costs at each; saves a contact sheet, layers across and meth
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from late_imports import import_all
-from model_options import add_model_options, read_model_options
-from packaging_options import PackagingError
+from model_options import add_model_options
 from repository import ROOT
+from walking import walk_and_show
 
 sys.path.insert(0, str(ROOT / "handlers"))
 
@@ -65,19 +65,15 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs the command line."""
     arguments = build_parser().parse_args()
-    expected: tuple[type[Exception], ...] = (PackagingError, OSError)
-    try:
-        walk, tables, sheet = import_all("inspection.walk", "inspection.tables", "inspection.sheet")
-        expected = (*expected, *walk.EXPECTED)
-        findings = walk.walk(arguments, read_model_options(arguments))
-    except expected as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(tables.text(findings))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save_sheet(findings, arguments.out)
-    print(f"saved {arguments.out}")
-    return 0
+    modules = ("inspection.walk", "inspection.tables", "inspection.sheet")
+
+    def show(findings: Any, tables: Any, sheet: Any) -> None:
+        print(tables.text(findings))
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save_sheet(findings, arguments.out)
+        print(f"saved {arguments.out}")
+
+    return walk_and_show(arguments, modules, show)
 
 
 if __name__ == "__main__":

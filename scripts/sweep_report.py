@@ -68,23 +68,14 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     places = range(len(done))
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.155 * len(done)), layout="constrained")
     floor = 1e-9  # a difference of zero has no place on a logarithmic scale
-    axes.plot(
-        [max(floor, float(row["autograd_float32"])) for row in done],
-        places,
-        "o",
-        color="#b0b0b0",
-        markersize=6,
-        markerfacecolor="none",
-        label="full autograd in float32",
-    )
-    axes.plot(
-        [max(floor, float(row["error"])) for row in done],
-        places,
-        "o",
-        color="#1f5fa8",
-        markersize=3.5,
-        label="this engine in float32",
-    )
+    ours: dict[str, Any] = {"color": "#1f5fa8", "markersize": 3.5}
+    theirs: dict[str, Any] = {"color": "#b0b0b0", "markersize": 6, "markerfacecolor": "none"}
+    for key, who, look in (
+        ("autograd_float32", "full autograd in float32", theirs),
+        ("error", "this engine in float32", ours),
+    ):
+        values = [max(floor, float(row[key])) for row in done]
+        axes.plot(values, places, "o", label=who, **look)
     axes.axvline(LIMIT, color="#c03030", linewidth=1, label="the limit, 1e-4")
     axes.set_xscale("log")
     axes.set_xlim(floor * 0.7, LIMIT * 10)

@@ -8,12 +8,11 @@ from archived_model import open_model
 from evaluation.comparison import Plan, compare
 from evaluation.pictures import DataError, draw, prepare, read_boxes
 from evaluation.results import Comparison
-from gradcam import METHODS
 from gradcam.errors import GradcamError, SettingsError
-from layer_selection import pick_layers
 from model_options import ModelSource
+from wishes import WishError, chosen_layers, chosen_methods
 
-EXPECTED = (DataError, GradcamError, SettingsError)
+EXPECTED = (DataError, WishError, GradcamError, SettingsError)
 """What can be wrong with what was asked for."""
 
 
@@ -26,23 +25,20 @@ def walk(arguments: argparse.Namespace, source: ModelSource) -> Comparison:
 
     Raises:
         PackagingError: The model cannot be made.
-        DataError: The pictures cannot be used, or a method does not exist.
+        DataError: The pictures cannot be used.
+        WishError: A method does not exist.
         SettingsError: The archive is not one of ours.
         GradcamError: The network cannot be explained.
     """
     torch.set_num_threads(arguments.threads)
-    for method in arguments.methods or ():
-        if method not in METHODS:
-            raise DataError(f"method {method!r} does not exist; there are {', '.join(METHODS)}")
+    methods = chosen_methods(arguments.methods)
     model = open_model(source)
     explainer, classes = model.explainer, model.classes
     pictures = draw(arguments.data, arguments.within, classes, arguments.pictures, arguments.draw)
     batch = prepare(pictures, model.settings.preprocessing, explainer.device)
-    table = explainer.layers
-    named = arguments.layers and [table.choose(name).name for name in arguments.layers]
     plan = Plan(
-        methods=arguments.methods or list(METHODS),
-        layers=named or pick_layers(table, arguments.most_layers),
+        methods=methods,
+        layers=chosen_layers(arguments.layers, explainer.layers, arguments.most_layers),
         mosaics=arguments.mosaics,
         side=arguments.mosaic_side,
         forgetting=arguments.forgetting,

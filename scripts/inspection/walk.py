@@ -7,19 +7,14 @@ import torch
 from PIL import Image
 
 from archived_model import open_model
-from gradcam import METHODS
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.labels import ClassList
 from gradcam.picture import Picture, decode_picture
 from inspection.findings import Findings, Wish, find_out
-from layer_selection import pick_layers
 from model_options import ModelSource
+from wishes import WishError, chosen_layers, chosen_methods
 
 _MOST_BYTES, _MOST_PIXELS = 50_000_000, 100_000_000
-
-
-class WishError(Exception):
-    """What was asked for does not exist; the message says what does."""
 
 
 EXPECTED = (WishError, GradcamError, SettingsError)
@@ -40,20 +35,15 @@ def walk(arguments: argparse.Namespace, source: ModelSource) -> Findings:
         WishError: There is no such method or class.
     """
     torch.set_num_threads(arguments.threads)
-    methods = arguments.methods or list(METHODS)
-    for method in methods:
-        if method not in METHODS:
-            raise WishError(f"method {method!r} does not exist; there are {', '.join(METHODS)}")
+    methods = chosen_methods(arguments.methods)
     if arguments.picture is None:
         picture = Picture(Image.fromarray(skimage.data.chelsea()))
     else:
         picture = decode_picture(arguments.picture.read_bytes(), _MOST_BYTES, _MOST_PIXELS)
     model = open_model(source)
-    table = model.explainer.layers
-    named = arguments.layers and [table.choose(name).name for name in arguments.layers]
     wish = Wish(
         methods,
-        named or pick_layers(table, arguments.most_layers),
+        chosen_layers(arguments.layers, model.explainer.layers, arguments.most_layers),
         _target(arguments.target, model.classes),
         arguments.rounds,
         arguments.most_passes,

@@ -90,14 +90,15 @@ def load_network(
     """Builds a network around given weights, in evaluation mode and frozen.
 
     Args:
-        architecture: One of :func:`architectures`, or any name that timm can create.
+        architecture: As for :func:`build_network`.
         num_classes: How many logits.
         state: The state dict; half-precision weights are widened to float32.
-        options: Further keyword arguments of the architecture's constructor.
-        source: ``torchvision`` (our own included) or ``timm``.
+        options: As for :func:`build_network`.
+        source: Likewise.
 
     Raises:
-        SettingsError: The weights do not fit; the message names the first that does not.
+        SettingsError: As :func:`build_network`; or the weights do not fit, and the message names
+            the first that does not.
     """
     auxiliary = _AUXILIARY_HEADS.get(architecture, ()) if source == "torchvision" else ()
     weights = widen({name: state[name] for name in state if not name.startswith(auxiliary)})
