@@ -156,11 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name some models, or a JSON file that holds results")
     order = {s.name: n for n, s in enumerate([*torchvision_subjects(), *timm_subjects()])}
     rows.sort(key=lambda row: (order.get(row["name"], len(order)), row["name"]))
-    shown = [row for row in rows if "failure" not in row]
     if options.plot:
-        draw(shown, options.plot)
+        draw(rows, options.plot)
     if options.document:
-        write_document(shown, _versions(), options.document)
+        write_document(rows, _versions(), options.document)
     bad = [row["name"] for row in rows if "failure" in row or row.get("error", 0) > LIMIT]
     if bad:
         print(f"beyond {LIMIT:g}, or failed: {', '.join(bad)}")

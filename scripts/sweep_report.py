@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from gradcam.methods import METHODS
+from gradcam.methods import METHODS, Method, Needs
 
 Row = Mapping[str, Any]
 
@@ -40,7 +40,8 @@ def write_document(rows: Sequence[Row], versions: Mapping[str, str], path: Path)
         "224×224 for networks that take any size, also where the published weights were trained on "
         "larger ones. Weights that begin as zeros (many heads) are drawn too, "
         "and so are running statistics; where drawn ones let activations grow until float32 does "
-        "not even give the logits (timm's EfficientNetV2), they are those of two pictures of noise.",
+        "not even give the logits (timm's EfficientNetV2), they are those of two pictures of "
+        "noise.",
         "",
         f"{len(done)} models; the greatest difference is {float(worst['error']):.1e} "
         f"({worst['name']}). "
@@ -97,19 +98,17 @@ def methods_that_apply(row: Row) -> str:
     return f"all but {', '.join(missing)}" if missing else "all"
 
 
-def _applies(method: object, row: Row) -> bool:
-    needs = getattr(getattr(method, "needs", None), "name", "GRADIENTS")
-    if needs == "LINEAR_HEAD":
+def _applies(method: Method, row: Row) -> bool:
+    if method.needs is Needs.LINEAR_HEAD:
         return bool(row["linear_head"])
-    if needs == "HEAD_PASSES":
-        return not row["bypassed"]
-    return bool(row["differentiable"]) or needs in {"ACTIVATIONS", "INPUT_PASSES"}
+    return bool(row["differentiable"]) or method.needs is not Needs.GRADIENTS
 
 
 def _line(row: Row) -> str:
-    start = f"| {row['name']} | {row['side']}×{row['side']} |"
+    start = f"| {row['name']} | {row.get('side', '?')}×{row.get('side', '?')} |"
     if "error" not in row:
-        return f"{start} none: {row['reason']} | | | | | | | |"
+        told = row["reason"] if "reason" in row else f"**failed**: {row['failure']}"
+        return f"{start} none: {told} | | | | | | | |"
     tokens = str(row["skipped"]) if row["kind"] == "tokens" else "–"
     return (
         f"{start} `{row['layer']}` | {row['height']}×{row['width']} | {row['channels']} "
