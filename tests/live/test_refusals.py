@@ -89,7 +89,7 @@ DOCUMENTS: Mapping[str, tuple[bytes, int, str, str]] = {
 }
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "target": ("zebra", "zebra"),
-    "method": ("gradcam++", "gradcam"),
+    "method": ("guidedcam", "gradcam"),
     "layer": ("stage9", "stage4"),
     "top_k": ("0", "from 1"),
     "detail": ("ful", "full"),
