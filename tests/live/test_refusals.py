@@ -91,6 +91,14 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "target": ("zebra", "zebra"),
     "method": ("guidedcam", "gradcam"),
     "layer": ("stage9", "stage4"),
+    "fuse": ("sum", "mean"),
+    "smooth": ("-1", "from 0"),
+    "noise": ("2", "0 to 1"),
+    "seed": ("-1", "from 0"),
+    "flip": ("maybe", "true"),
+    "score": ("perhaps", "true"),
+    "scale": ("common", "shared"),
+    "threshold": ("15", "0 to 1"),
     "top_k": ("0", "from 1"),
     "detail": ("ful", "full"),
     "heatmap": ("grids", "grid"),
@@ -114,6 +122,32 @@ def worker_lives_on(server: TorchServe, client: Client) -> object:
 def _check(answer: Answer, status: int, kind: str, part: str) -> None:
     assert part in answer.refused(status)
     assert answer.json()["type"] == kind
+
+
+QUESTIONS: Mapping[str, tuple[Mapping[str, str], int, str, str]] = {
+    "a call that does not happen": ({"Call": "3"}, 422, "UnusableLayer", "called once"),
+    "a method that does not go with the head": (
+        {"Method": "cam", "Layer": "stage3"},
+        422,
+        "UnusableLayer",
+        "method gradcam",
+    ),
+    "too many passes": ({"Smooth": "3001"}, 413, "TooLarge", "lower smooth"),
+    "one scale for maps without a unit": (
+        {"Layer": "stage3,stage4", "Scale": "shared"},
+        422,
+        "InvalidOption",
+        "single layer",
+    ),
+    "a class against itself": ({"Target": "2~2"}, 422, "InvalidOption", "2"),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_that_has_no_answer(client: Client, name: str) -> None:
+    options, status, kind, part = QUESTIONS[name]
+    headers = {f"X-Explain-{option}": options[option] for option in options}
+    _check(client.put(EXPLAIN, cat_png(), headers), status, kind, part)
 
 
 @pytest.mark.parametrize("path", [PREDICT, EXPLAIN])
