@@ -16,6 +16,10 @@ from pictures import cat, encode, pixels_of
 from sending import Answer, b64
 
 DEFAULT_LAYER = "conv5"
+METHODS = (
+    *("gradcam", "hirescam", "gradcam_elementwise", "gradcam++"),
+    *("xgradcam", "layercam", "eigengradcam", "eigencam"),
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ def _round(number: int) -> Iterator[Case]:
     named = {"Target": target, "Layer": layer}
     yield replace(_put("explanations", picture, named), asked=(Asked(seen, layer, target),))
     yield replace(_put("explanations", picture, {"Target": "top4", "Crop": crop}), asked=(part,))
-    yield _put("explanations", picture, {"Target": target}, accept="image/png")
+    versus = f"{target}~{(number + 1) % 4}"
+    averaged = {"Target": versus, "Method": METHODS[number], "Smooth": "2", "Flip": "true"}
+    yield _put("explanations", picture, averaged, accept="image/png")
     second = _picture((number + 3) % 8)
     both = (whole, replace(whole, picture=Image.open(io.BytesIO(second)).convert("RGB")))
     instances = _kserve(verb, [picture, second], target)
