@@ -67,7 +67,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     done = [row for row in rows if "error" in row]
     places = range(len(done))
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.155 * len(done)), layout="constrained")
-    floor = 1e-9  # a difference of zero has no place on a logarithmic scale
+    floor = 1e-8  # a difference of zero has no place on a logarithmic scale
     axes.plot(
         [max(floor, float(row["autograd_float32"])) for row in done],
         places,
@@ -87,7 +87,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     )
     axes.axvline(LIMIT, color="#c03030", linewidth=1, label="the limit, 1e-4")
     axes.set_xscale("log")
-    axes.set_xlim(floor * 0.7, LIMIT * 10)
+    axes.set_xlim(floor * 0.7, max(LIMIT * 5, *(float(row["error"]) * 2 for row in done)))
     axes.set_ylim(len(done) - 0.5, -0.5)
     axes.set_yticks(places, [row["name"] for row in done], fontsize=6.5)
     axes.set_xlabel(
