@@ -38,10 +38,12 @@ def write_document(rows: Sequence[Row], versions: Mapping[str, str], path: Path)
         "magnitude of that map before the ReLU. **Same in float32** is the difference of full "
         "autograd in float32 from the same: the share of float32 in it. Pictures are noise, "
         "224×224 for networks that take any size, also where the published weights were trained on "
-        "larger ones. Weights that begin as zeros (many heads) are drawn too. Running statistics "
-        "are those of two pictures of noise: with statistics that have nothing to do with the "
-        "weights, activations of deep networks grow until float32 does not even give the logits "
-        "any more (those of timm's EfficientNetV2 were off by a third).",
+        "larger ones. Weights that begin as zeros (many heads) are drawn too, and so are running "
+        "statistics, within bounds that keep activations of deep networks from growing until "
+        "float32 does not even give the logits any more. With statistics that noise really has "
+        "(`--statistics noise`) deep normalisations divide by next to nothing and make much of "
+        "rounding; some deep networks then go beyond the limit, by the very difference that full "
+        "autograd in float32 has.",
         "",
         f"{len(done)} models; the greatest difference is {float(worst['error']):.1e} "
         f"({worst['name']}). "
