@@ -37,10 +37,10 @@ examples:
 """
 
 
-def try_out(subject: Subject) -> dict[str, Any]:
+def try_out(subject: Subject, statistics: str) -> dict[str, Any]:
     """A row of the table: the default layer, and how far its map is from full autograd's."""
-    row: dict[str, Any] = {"name": subject.name, "side": subject.side}
-    network, picture = build(subject), noise(subject)
+    row: dict[str, Any] = {"name": subject.name, "side": subject.side, "statistics": statistics}
+    network, picture = build(subject, statistics), noise(subject)
     started = time.perf_counter()
     explainer = Explainer(network, (subject.side, subject.side))
     row["survey_seconds"] = round(time.perf_counter() - started, 2)
@@ -95,7 +95,7 @@ def _share(found: Tensor, exact: Tensor) -> float:
     return float((found.double() - exact).abs().max()) / greatest
 
 
-def sweep(subjects: Sequence[Subject], path: Path | None) -> list[dict[str, Any]]:
+def sweep(subjects: Sequence[Subject], path: Path | None, statistics: str) -> list[dict[str, Any]]:
     """Goes through networks, and writes the JSON after each."""
     kept = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {"rows": []}
     rows: dict[str, dict[str, Any]] = {row["name"]: row for row in kept["rows"]}
@@ -106,7 +106,7 @@ def sweep(subjects: Sequence[Subject], path: Path | None) -> list[dict[str, Any]
             continue
         started = time.perf_counter()
         try:
-            row = try_out(subject)
+            row = try_out(subject, statistics)
         except (GradcamError, RuntimeError, ValueError, TypeError) as error:
             row = {"name": subject.name, "side": subject.side, "failure": str(error)}
         rows[subject.name] = row
@@ -144,6 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="timm/… for timm's")
     parser.add_argument("--torchvision", action="store_true", help="all of torchvision's")
     parser.add_argument("--timm", action="store_true", help="one of each of ten of timm's families")
+    parser.add_argument(
+        "--statistics",
+        choices=["drawn", "noise"],
+        default="drawn",
+        help="where running statistics come from (see sweep_networks.py)",
+    )
     parser.add_argument("--json", type=Path, help="keep the results here, and go on from them")
     parser.add_argument("--plot", type=Path, help="draw a picture (.png)")
     parser.add_argument("--document", type=Path, help="write the table (.md)")
@@ -151,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subjects = [find_subject(name) for name in options.models]
     subjects += torchvision_subjects() if options.torchvision else []
     subjects += timm_subjects() if options.timm else []
-    rows = sweep(subjects, options.json)
+    rows = sweep(subjects, options.json, options.statistics)
     if not rows:
         parser.error("name some models, or a JSON file that holds results")
     order = {s.name: n for n, s in enumerate([*torchvision_subjects(), *timm_subjects()])}

@@ -57,14 +57,21 @@ def find_subject(name: str) -> Subject:
     return Subject(name, sides[0] if sides else 224)
 
 
-def build(subject: Subject) -> nn.Module:
+def build(subject: Subject, statistics: str = "drawn") -> nn.Module:
     """The network in evaluation mode and frozen, float32.
 
-    Weights are as its authors initialise them, from a fixed seed, with two exceptions. Weights that
-    begin as zeros, those of many a head and of the last normalisation of many a block, are drawn,
-    for zeros would leave no map to compare. Running statistics, which begin as zeros and ones and
-    would hide mistakes, are drawn too. In a network whose activations grow without bound under
-    drawn statistics, so that float32 does not even give its logits, they are those of noise.
+    Weights are as its authors initialise them, from a fixed seed, except that weights that begin as
+    zeros, those of many a head and of the last normalisation of many a block, are drawn: zeros
+    would leave no map to compare. Running statistics, which begin as zeros and ones and would hide
+    mistakes, are replaced.
+
+    Args:
+        subject: Which network.
+        statistics: ``drawn`` draws them around zero and one, but lets no variance be smaller than
+            about the mean square of what comes in, for else activations of some deep networks grow
+            until float32 does not even give the logits any more. ``noise`` takes those of two
+            pictures of noise, which deep layers hardly tell apart any more; dividing by so small a
+            variance makes much of rounding.
     """
     torch.manual_seed(SEED)
     name = subject.name
@@ -79,26 +86,8 @@ def build(subject: Subject) -> nn.Module:
     for key, weight in network.named_parameters():
         if key.endswith("weight") and not weight.any():
             _draw(weight)
-    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    for key, buffer in network.named_buffers():
-        if key.endswith("running_mean"):
-            buffer.normal_(0, 0.1)
-        elif key.endswith("running_var"):
-            buffer.uniform_(0.5, 1.5)
-    if not _fits_float32(network, noise(subject)):
-        for key, buffer in network.named_buffers():
-            buffer.copy_(kept[key])
-        _take_statistics(network, noise(subject, count=2))
+    _replace_statistics(network, noise(subject, count=2), statistics)
     return network
-
-
-def _fits_float32(network: nn.Module, picture: Tensor) -> bool:
-    """Whether the logits in float32 are those in float64 to a thousandth of the greatest."""
-    with torch.no_grad():
-        single = network(picture)
-        double = network.double()(picture.double())
-        network.float()
-    return bool((single - double).abs().max() <= 1e-3 * double.abs().max())
 
 
 def noise(subject: Subject, count: int = 1) -> Tensor:
@@ -114,13 +103,28 @@ def _draw(weight: Tensor) -> None:
         weight.normal_(0, max(1, weight[0].numel()) ** -0.5)
 
 
-def _take_statistics(network: nn.Module, pictures: Tensor) -> None:
-    normalisations = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    momenta = [module.momentum for module in normalisations]
-    for module in normalisations:
-        module.train().momentum = 1  # only these pictures count
-    if normalisations:
+def _replace_statistics(network: nn.Module, pictures: Tensor, statistics: str) -> None:
+    """Sets each normalisation's statistics on the way, so that later ones see what they will."""
+
+    def draw(module: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+        mean, variance = module.running_mean, module.running_var
+        assert mean is not None
+        assert variance is not None
+        (x,) = inputs
+        if statistics == "noise":
+            mean.copy_(x.mean(dim=(0, 2, 3)))
+            variance.copy_(x.var(dim=(0, 2, 3)))
+        else:
+            mean.normal_(0, 0.1)
+            variance.uniform_(0.5, 1.5).mul_(x.square().mean(dim=(0, 2, 3)).clamp(min=1))
+
+    handles = [
+        module.register_forward_pre_hook(draw)
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+    ]
+    if handles:
         with torch.no_grad():
             network(pictures)
-    for module, momentum in zip(normalisations, momenta, strict=True):
-        module.eval().momentum = momentum
+    for handle in handles:
+        handle.remove()
