@@ -238,3 +238,17 @@ class Fragile(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         value = self._function(self.features(x).mean(dim=(2, 3)))
         return torch.cat([value, 2 * value], dim=1)
+
+
+class Around(nn.Module):
+    """A convolution, then ``layer`` and a way around it, both ``[6, H, W]``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+        self.layer = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        total: Tensor = x + self.layer(x)
+        return total

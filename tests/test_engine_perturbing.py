@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam import Ask, Explainer, Outcome, RawMap, UnusableLayer
 from gradcam.targets import Difference
-from hand_networks import Classifier, frozen, pictures, small_network, two_stages
+from hand_networks import Around, Classifier, frozen, pictures, small_network, two_stages
 from oracles import relative_error
 
 NETWORK = small_network()
@@ -65,18 +65,6 @@ def test_ablationcam_silences_one_channel_at_a_time(rows: int) -> None:
         weights = (score - ablated @ goal) / score.abs()  # the sign of the logit is left out
         expected = torch.einsum("k,kij->ij", weights, activation)
         assert relative_error(found.values, expected) < 1e-4
-
-
-class Around(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 6, 3, padding=1)
-        self.layer = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        total: Tensor = x + self.layer(x)
-        return total
 
 
 def test_ablation_leaves_a_path_around_the_layer_as_it_was() -> None:
