@@ -18,5 +18,13 @@ def networks_parser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("architectures", nargs="*", default=architectures)
-    parser.add_argument("--rounds", type=int, default=rounds, help="turns (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=_turns, default=rounds, help="turns, at least 2 (default: %(default)s)"
+    )
     return parser
+
+
+def _turns(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:  # one has no quartiles
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 up")
+    return int(text)

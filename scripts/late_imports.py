@@ -18,5 +18,5 @@ def import_all(*names: str) -> list[ModuleType]:
     except ModuleNotFoundError as missing:
         raise PackagingError(
             f"the module {missing.name!r} is missing for {sys.executable}; use .venv/bin/python, "
-            "which ./scripts/test.sh sets up, or install requirements/dev.txt"
+            "which ./scripts/serve.sh sets up, or install requirements/serve.txt"
         ) from missing

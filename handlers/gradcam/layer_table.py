@@ -86,7 +86,9 @@ class LayerTable:
 
     def nearest_hint(self, name: str) -> str:
         """Names the usable layer nearest to a module in the network's order."""
-        others = [other for other in self.usable if other != name]
+        usable = [other for other in self.usable if other != name]
+        # one that a residual leads around tells only a part of what the logits see
+        others = [other for other in usable if self._is_whole(other)] or usable
         if not others:
             return "this network has no layer that can be used"
         order = {module: number for number, module in enumerate(self.modules)}
@@ -97,6 +99,10 @@ class LayerTable:
             return abs(ends[other] - ends[name]), abs(order[other] - order[name])
 
         return f"the nearest usable layer is {min(others, key=distance)}"
+
+    def _is_whole(self, name: str) -> bool:
+        found = self.modules[name]
+        return name == self.default or (isinstance(found, Layer) and not found.bypassed)
 
     def _default_hint(self) -> str:
         return f"the default is {self.default}" if self.default else self.why_no_default
