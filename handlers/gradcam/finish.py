@@ -133,8 +133,7 @@ class Finisher:
         scores = Scorer(self.runner, self.activation).score(
             picture,
             passed.logits[row],
-            [raw.values for raw in maps],
-            [raw.index for raw in maps],
+            maps,
             head,
         )
         return tuple(

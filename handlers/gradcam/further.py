@@ -9,13 +9,10 @@ from gradcam.errors import UnusableLayer
 from gradcam.forward import Passed, precise
 from gradcam.layers import Layer
 from gradcam.methods import METHODS, Needs
-from gradcam.passes import Head, Runner
+from gradcam.passes import Head, Runner, agree
 from gradcam.perturbation import run_ablationcam, run_scorecam
 from gradcam.questions import LayerMap, Question
 from gradcam.targets import objectives
-
-_SAME = 1e-3
-"""How far the logits behind a layer's own activations may be off, over the greatest."""
 
 
 def answer_open(
@@ -75,7 +72,7 @@ def _check_head(head: Head, picture: Tensor, logits: Tensor) -> None:
     """Two rows of what was there anyway must give the logits that there were."""
     try:
         again = head.instead(picture[None], head.maps().repeat(2, 1, 1, 1))
-        same = bool((again - logits).abs().max() <= _SAME * logits.abs().max())
+        same = agree(again, logits)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError:  # the network holds on to the number of rows that it began with

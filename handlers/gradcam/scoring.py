@@ -12,13 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradcam.explanation import Faithfulness
+from gradcam.explanation import Faithfulness, RawMap
 from gradcam.faithfulness import STEPS, cell_masks, shown_through, spread_out, summary
-from gradcam.passes import Head, Runner
+from gradcam.passes import Head, Runner, agree
 from gradcam.probability import ACTIVATIONS
-
-_SAME = 1e-3
-"""How far the logits behind unmasked activations may be from the picture's, over the greatest."""
 
 
 @dataclass(frozen=True)
@@ -34,50 +31,30 @@ class Scorer:
     activation: str
 
     def score(
-        self,
-        picture: Tensor,
-        logits: Tensor,
-        maps: Sequence[Tensor],
-        indices: Sequence[int],
-        head: Head | None,
+        self, picture: Tensor, logits: Tensor, maps: Sequence[RawMap], head: Head | None
     ) -> list[Faithfulness]:
         """Scores maps.
 
         Args:
             picture: ``[3, H, W]``.
             logits: ``[C]``, its own.
-            maps: ``[h, w]`` each, signed.
-            indices: The classes that they are of.
+            maps: Of the picture.
             head: What follows the layer that they are at; ``None`` masks the picture.
 
         Raises:
             TooLarge: Time was up.
         """
         together = max(1, head.room // (2 * STEPS)) if head else 1
-        return [
-            score
-            for start in range(0, len(maps), together)
-            for score in self._score_together(
-                picture,
-                logits,
-                maps[start : start + together],
-                indices[start : start + together],
-                head,
-            )
-        ]
+        chunks = (maps[start : start + together] for start in range(0, len(maps), together))
+        return [score for chunk in chunks for score in self._together(picture, logits, chunk, head)]
 
-    def _score_together(
-        self,
-        picture: Tensor,
-        logits: Tensor,
-        maps: Sequence[Tensor],
-        indices: Sequence[int],
-        head: Head | None,
+    def _together(
+        self, picture: Tensor, logits: Tensor, maps: Sequence[RawMap], head: Head | None
     ) -> list[Faithfulness]:
         """Scores as many maps as fit into memory at once."""
         self.runner.check_time()
-        through = torch.stack([shown_through(picture, values.to(picture)) for values in maps])
-        masks = [cell_masks(values.to(logits)) for values in maps]
+        through = torch.stack([shown_through(picture, raw.values.to(picture)) for raw in maps])
+        masks = [cell_masks(raw.values.to(logits)) for raw in maps]
         behind = self._behind(through, logits, masks, head) if head is not None else None
         if behind is None:
             covered = [
@@ -94,8 +71,8 @@ class Scorer:
         space = "input" if behind is None else "layer"
         of = "score" if self.activation == "none" else "probability"
         return [
-            summary(masked[number, :, index], float(shown[number, index]), space, of)
-            for number, index in enumerate(indices)
+            summary(masked[number, :, raw.index], float(shown[number, raw.index]), space, of)
+            for number, raw in enumerate(maps)
         ]
 
     def _behind(
@@ -113,5 +90,4 @@ class Scorer:
         except RuntimeError:  # the network holds on to the number of rows that it began with
             return None
         whole = answers[len(through) :: 2 * STEPS]  # every map's masks begin with the whole
-        near = (whole - logits).abs().max() <= _SAME * logits.abs().max()
-        return answers if bool(near) else None
+        return answers if agree(whole, logits) else None
