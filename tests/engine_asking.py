@@ -1,9 +1,14 @@
-"""Asking the engine about one picture."""
+"""Asking the engine about one picture, and the small network that most tests ask."""
 
 import torch
 from torch import Tensor
 
 from gradcam import Ask, Explainer, Outcome, RawMap
+from hand_networks import pictures, small_network
+
+NETWORK = small_network()
+EXPLAINER = Explainer(NETWORK, (12, 12))
+BATCH = pictures(3)
 
 
 def maps_of(explainer: Explainer, picture: Tensor, ask: Ask) -> tuple[RawMap, ...]:

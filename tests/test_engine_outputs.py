@@ -3,7 +3,7 @@
 import pytest
 from torch import Tensor, nn
 
-from engine_asking import maps_of
+from engine_asking import BATCH, NETWORK, maps_of
 from gradcam import (
     Ask,
     Explainer,
@@ -12,15 +12,9 @@ from gradcam import (
 from hand_networks import (
     Classifier,
     frozen,
-    pictures,
-    small_network,
     two_stages,
 )
 from oracles import full_autograd_map, relative_error
-
-NETWORK = small_network()
-EXPLAINER = Explainer(NETWORK, (12, 12))
-BATCH = pictures(3)
 
 
 class Twice(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine_asking import close, maps_of
+from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
 from gradcam import (
     METHODS,
     Ask,
@@ -20,15 +20,9 @@ from gradcam.targets import Difference
 from hand_networks import (
     Classifier,
     frozen,
-    pictures,
-    small_network,
     two_stages,
 )
 from oracles import full_autograd_map, relative_error
-
-NETWORK = small_network()
-EXPLAINER = Explainer(NETWORK, (12, 12))
-BATCH = pictures(3)
 
 
 def test_a_difference_is_the_difference_of_the_maps() -> None:

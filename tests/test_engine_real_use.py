@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine_asking import close, maps_of
+from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
 from gradcam import (
     Ask,
     Explainer,
@@ -15,15 +15,10 @@ from gradcam import (
 from hand_networks import (
     Classifier,
     frozen,
-    pictures,
     small_network,
     two_stages,
 )
 from oracles import full_autograd_map, relative_error
-
-NETWORK = small_network()
-EXPLAINER = Explainer(NETWORK, (12, 12))
-BATCH = pictures(3)
 
 
 class Checkpointed(nn.Module):

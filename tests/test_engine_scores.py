@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine_asking import maps_of
+from engine_asking import BATCH, EXPLAINER, maps_of
 from gradcam import (
     Ask,
     Explainer,
@@ -19,12 +19,7 @@ from hand_networks import (
     MeanLinear,
     frozen,
     pictures,
-    small_network,
 )
-
-NETWORK = small_network()
-EXPLAINER = Explainer(NETWORK, (12, 12))
-BATCH = pictures(3)
 
 
 def test_scores_at_the_layer_are_those_of_masking_it_by_hand() -> None:

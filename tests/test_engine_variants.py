@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine_asking import close, maps_of
+from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
 from gradcam import (
     Ask,
     Explainer,
@@ -14,15 +14,7 @@ from gradcam import (
     passes,
 )
 from gradcam.errors import TooLarge
-from hand_networks import (
-    pictures,
-    small_network,
-)
 from oracles import full_autograd_map, relative_error
-
-NETWORK = small_network()
-EXPLAINER = Explainer(NETWORK, (12, 12))
-BATCH = pictures(3)
 
 
 def test_flipping_averages_with_the_mirrored_pictures_map_turned_back() -> None:
