@@ -44,5 +44,5 @@ def test_an_archive_goes_first() -> None:
 
 
 def test_a_missing_package_is_named_with_the_remedy() -> None:
-    with pytest.raises(PackagingError, match=r"'no_such_module' is missing .* requirements/dev"):
+    with pytest.raises(PackagingError, match=r"'no_such_module' is missing .* requirements/serve"):
         import_all("argparse", "no_such_module")
