@@ -11,7 +11,7 @@ from gradcam import (
     GradcamError,
     Outcome,
     forward,
-    passes,
+    runner,
 )
 from gradcam.errors import TooLarge
 from oracles import full_autograd_map, relative_error
@@ -80,7 +80,7 @@ def test_time_that_runs_out_anywhere_gives_the_whole_answer_or_none(
 ) -> None:
     expected = maps_of(EXPLAINER, BATCH[0], ask)
     clock = Clock(looks)
-    for module in (forward, passes):
+    for module in (forward, runner):
         monkeypatch.setattr(module, "time", clock)
 
     (outcome,) = EXPLAINER.run(BATCH[:1], [ask], deadline=1.0)
@@ -95,7 +95,7 @@ def test_time_that_runs_out_anywhere_gives_the_whole_answer_or_none(
 
 def test_what_takes_least_is_finished_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asks = [Ask((1,), method="scorecam"), Ask((1,), flip=True), Ask((1,))]
-    monkeypatch.setattr(passes, "time", Clock(2))
+    monkeypatch.setattr(runner, "time", Clock(2))
 
     scored, flipped, plain = EXPLAINER.run(BATCH, asks, deadline=1.0)
 

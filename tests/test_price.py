@@ -3,7 +3,7 @@
 import pytest
 
 from gradcam import Ask, Layer
-from gradcam.price import passes
+from gradcam.price import further_passes
 
 WIDE = Layer("layer4", 2048, 7, 7)
 NARROW = Layer("layer1", 64, 56, 56)
@@ -28,4 +28,4 @@ NARROW = Layer("layer1", 64, 56, 56)
     ],
 )
 def test_passes_beyond_the_first(ask: Ask, layers: list[Layer], maps: int, expected: int) -> None:
-    assert passes(ask, layers, maps) == expected
+    assert further_passes(ask, layers, maps) == expected

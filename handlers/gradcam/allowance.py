@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from gradcam.errors import TooLarge
 from gradcam.explanation import Ask
 from gradcam.layers import Layer
-from gradcam.perturbation import passes as perturbing
-from gradcam.price import passes
+from gradcam.perturbation import passes
+from gradcam.price import further_passes
 from gradcam.settings import Limits
 
 _LEAST_BYTES_OF_A_NUMBER = 4  # "0.0,"
@@ -33,7 +33,7 @@ class Allowance:
         Raises:
             TooLarge: They are more than one request may cause.
         """
-        self.passes += passes(ask, layers, maps)
+        self.passes += further_passes(ask, layers, maps)
         if self.passes > self._limits.max_passes:
             raise TooLarge(
                 f"the request takes {self.passes:,} further forward passes; at most "
@@ -76,7 +76,7 @@ def _cheaper(ask: Ask) -> str:
         ("lower smooth", ask.smooth > 0),
         ("leave flip out", ask.flip),
         ("leave score out or ask for fewer targets", ask.score),
-        ("choose another method or a layer of fewer channels", perturbing(ask.method, 1) > 0),
+        ("choose another method or a layer of fewer channels", passes(ask.method, 1) > 0),
         ("send fewer instances", True),
     ]
     *first, last = [way for way, helps in ways if helps]

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence, Set
 
 from torch import Tensor
 
-from gradcam.forward_pass import ForwardPass
 from gradcam.graph import is_pooled
 from gradcam.head import is_class_maps, is_silent, is_vector, measure_gradients
 from gradcam.layer_table import Layer
+from gradcam.survey_pass import SurveyPass
 
 _REMEDY = "name a layer, or explain a network with a convolutional last stage"
 
 
 def pick_candidates(
-    bottlenecks: Sequence[str], modules: Mapping[str, Layer | str], seen: ForwardPass
+    bottlenecks: Sequence[str], modules: Mapping[str, Layer | str], seen: SurveyPass
 ) -> list[str]:
     """The bottlenecks at which a map can be made, without the stacks of class maps at the end."""
     candidates: list[str] = []
@@ -33,7 +33,7 @@ def pick_candidates(
 def pick_default(
     candidates: Sequence[str],
     modules: Mapping[str, Layer | str],
-    seen: ForwardPass,
+    seen: SurveyPass,
     *,
     cells_matter: bool,
 ) -> str | None:
@@ -55,7 +55,7 @@ def pick_default(
     return end if cells_matter else _last_read_by_attention(modules, seen) or end
 
 
-def _last_read_by_attention(modules: Mapping[str, Layer | str], seen: ForwardPass) -> str | None:
+def _last_read_by_attention(modules: Mapping[str, Layer | str], seen: SurveyPass) -> str | None:
     """What the last attention whose cells have a gradient reads its tokens from."""
     first: str | None = None
     for attention in seen.attentions:
@@ -81,7 +81,7 @@ def why_no_default(
     default: str | None,
     bottlenecks: Sequence[str],
     modules: Mapping[str, Layer | str],
-    seen: ForwardPass,
+    seen: SurveyPass,
     blind: Set[str],
 ) -> str:
     """The reason why the network has no default layer, and what to ask for; empty where it has one.

@@ -12,11 +12,11 @@ from gradcam.explanation import Ask, Outcome
 from gradcam.finish import Finisher
 from gradcam.forward import Passed, run_forward
 from gradcam.layers import LayerTable, survey_layers
-from gradcam.passes import Runner
-from gradcam.price import passes
+from gradcam.price import further_passes
 from gradcam.probability import ACTIVATIONS
 from gradcam.questions import layers_of
 from gradcam.readout import Readout
+from gradcam.runner import Runner
 
 
 class Explainer:
@@ -128,7 +128,9 @@ class Explainer:
 
         def price(row: int) -> int:
             ask = asks[row]
-            return passes(ask, layers_of(self.layers, ask), len(passed.goals[row])) if ask else 0
+            if ask is None:
+                return 0
+            return further_passes(ask, layers_of(self.layers, ask), len(passed.goals[row]))
 
         return sorted(range(len(asks)), key=price)
 

@@ -12,8 +12,8 @@ from gradcam.forward import Passed, run_forward
 from gradcam.further import answer_open, head_of
 from gradcam.fusion import fuse
 from gradcam.layers import LayerTable
-from gradcam.passes import Runner
 from gradcam.questions import LayerMap, layers_of
+from gradcam.runner import Runner
 from gradcam.scoring import Scorer
 from gradcam.targets import Difference, Goal, Target
 from gradcam.variants import mirrored, noisy

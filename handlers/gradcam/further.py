@@ -9,9 +9,9 @@ from gradcam.errors import UnusableLayer
 from gradcam.forward import Passed, precise
 from gradcam.layers import Layer
 from gradcam.methods import METHODS, Needs
-from gradcam.passes import Head, Runner, agree
 from gradcam.perturbation import run_ablationcam, run_scorecam
 from gradcam.questions import LayerMap, Question
+from gradcam.runner import Head, Runner, agree
 from gradcam.targets import objectives
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gradcam.default_layer import pick_candidates, pick_default, why_no_default
-from gradcam.forward_pass import ForwardPass, follow
 from gradcam.head import is_blind, is_even, is_linear_head, measure_gradients
 from gradcam.layer_table import Layer, LayerTable
 from gradcam.readout import Readout
+from gradcam.survey_pass import SurveyPass, follow
 from gradcam.tap import tap
 
 __all__ = ["Layer", "LayerTable", "survey_layers"]
@@ -60,7 +60,7 @@ def survey_layers(
     )
 
 
-def _judge_all(names: Sequence[str], seen: ForwardPass, blind: Set[str]) -> dict[str, Layer | str]:
+def _judge_all(names: Sequence[str], seen: SurveyPass, blind: Set[str]) -> dict[str, Layer | str]:
     sizes = {
         name: layout.to_maps(seen.outputs[name]).shape[1:] for name, layout in seen.maps.items()
     }
@@ -95,7 +95,7 @@ def _judge_all(names: Sequence[str], seen: ForwardPass, blind: Set[str]) -> dict
     return {name: judge(name) for name in names}
 
 
-def _find_blind(seen: ForwardPass) -> set[str]:
+def _find_blind(seen: SurveyPass) -> set[str]:
     """The layers of which only class and register tokens reach the logits.
 
     What the last attention reads has cells that matter, so that only the head is differentiated.
@@ -111,7 +111,7 @@ def _find_blind(seen: ForwardPass) -> set[str]:
     return {name for name, gradient in pairs if is_blind(gradient, seen.maps[name])}
 
 
-def _find_linear_heads(seen: ForwardPass) -> set[str]:
+def _find_linear_heads(seen: SurveyPass) -> set[str]:
     straight = [name for name in seen.maps if is_linear_head(seen.graph, seen.outputs[name])]
     gradients = measure_gradients(seen.logits, [seen.outputs[name] for name in straight])
     pairs = zip(straight, gradients, strict=True)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from gradcam.explanation import Ask
 from gradcam.faithfulness import STEPS
 from gradcam.layers import Layer
-from gradcam.perturbation import passes as perturbing
+from gradcam.perturbation import passes
 
 _PASSES_OF_A_SCORE = 2 * STEPS + 1  # deletion, insertion, and the picture through its map
 
 
-def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
+def further_passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
     """How many forward passes of one picture an ask takes beyond the first, at most.
 
     Every noisy copy is one, and every mirrored one; a method that perturbs takes its own for each
@@ -23,5 +23,5 @@ def passes(ask: Ask, layers: Sequence[Layer], maps: int) -> int:
         maps: How many maps it may ask for.
     """
     copies = (1 + ask.smooth) * (1 + ask.flip)
-    perturbed = sum(perturbing(ask.method, layer.channels) for layer in layers)
+    perturbed = sum(passes(ask.method, layer.channels) for layer in layers)
     return copies - 1 + copies * perturbed + maps * ask.score * _PASSES_OF_A_SCORE

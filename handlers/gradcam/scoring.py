@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gradcam.explanation import Faithfulness, RawMap
 from gradcam.faithfulness import STEPS, cell_masks, shown_through, spread_out, summary
-from gradcam.passes import Head, Runner, agree
 from gradcam.probability import ACTIVATIONS
+from gradcam.runner import Head, Runner, agree
 
 
 @dataclass(frozen=True)

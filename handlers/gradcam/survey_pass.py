@@ -16,7 +16,7 @@ from gradcam.tap import Tapped
 
 
 @dataclass(frozen=True)
-class ForwardPass:
+class SurveyPass:
     """What a forward pass of one picture left behind.
 
     Attributes:
@@ -46,7 +46,7 @@ class ForwardPass:
         return {name: lay for name, lay in self.layouts.items() if isinstance(lay, Layout)}
 
 
-def follow(logits: Tensor, calls: Sequence[Tapped], picture: Tensor) -> ForwardPass:
+def follow(logits: Tensor, calls: Sequence[Tapped], picture: Tensor) -> SurveyPass:
     """Follows the graph from the logits back, and sorts the tensors on the way.
 
     Args:
@@ -62,7 +62,7 @@ def follow(logits: Tensor, calls: Sequence[Tapped], picture: Tensor) -> ForwardP
         # a backbone under its own no_grad: its last tap is where gradients end
         ends = [call.output for call in calls if call.output.is_leaf and graph.is_used(call.output)]
         graph = Graph(logits, *ends) if len(ends) == 1 else graph
-    return ForwardPass(
+    return SurveyPass(
         logits,
         graph,
         attentions,
