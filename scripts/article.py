@@ -70,8 +70,8 @@ def load(architecture: str, weights: str, seed: int) -> Model:
 def ask(model: Model, picture: Picture, part: Box) -> tuple[Outcome, View]:
     """One forward pass: the logits, and the map of the best class."""
     view = plan_view(part, model.preprocessing)
-    pixels = show(picture.image, view, model.preprocessing.interpolation)
-    batch = normalise(pixels[None], model.preprocessing, model.explainer.device)
+    pixels = show(picture, view, model.preprocessing.interpolation)
+    batch = normalise([pixels], model.preprocessing, model.explainer.device)
     (outcome,) = model.explainer.run(batch, [Ask(targets=(Top(1),))])
     if isinstance(outcome, GradcamError):
         raise outcome
@@ -95,7 +95,7 @@ def draw(picture: Picture, view: View, outcome: Outcome, stem: Path) -> list[Pat
     levels = np.round(grid * 255).astype(np.uint8)
     cells = cv2.resize(levels, None, fx=24, fy=24, interpolation=cv2.INTER_NEAREST)
     bare = render.colour(np.asarray(cells, np.uint8), "viridis")
-    laid = render.overlay(picture.image, grid, view.region, "jet", 0.4, view.part.region)
+    laid = render.overlay(picture.pixels, grid, view.region, "jet", 0.4, view.part.region)
     paths = [stem.with_name(f"{stem.name}-map.png"), stem.with_name(f"{stem.name}-overlay.png")]
     for path, pixels in zip(paths, (bare, laid), strict=True):
         path.write_bytes(render.encode(pixels, "png"))

@@ -57,6 +57,6 @@ def far(image: Image.Image, other: Image.Image) -> float:
 
 def decode(data: bytes) -> Image.Image:
     """As the handler does; the picture must come out in RGB."""
-    image = decode_picture(data, max_bytes=10_000_000, max_pixels=1_000_000).image
-    assert image.mode == "RGB"
-    return image
+    picture = decode_picture(data, max_bytes=10_000_000, max_pixels=1_000_000)
+    assert picture.pixels.shape == (picture.height, picture.width, 3)
+    return Image.fromarray(picture.pixels)

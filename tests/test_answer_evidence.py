@@ -33,7 +33,7 @@ def raw(index: int, values: torch.Tensor, **more: Any) -> RawMap:
 def subject(**sent: object) -> Subject:
     """The whole of a picture of 90×60 pixels, which the map covers."""
     view = View(Box(0, 0, 90, 60), (90, 60), Box(0, 0, 90, 60))
-    return Subject(90, 60, view, small_cat(), parse_options(sent, vocabulary()))
+    return Subject(90, 60, view, np.array(small_cat()), parse_options(sent, vocabulary()))
 
 
 def explained(*maps: RawMap, writer: Writer = WRITER, **sent: object) -> Any:

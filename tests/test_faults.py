@@ -10,6 +10,7 @@ from PIL import Image
 import sending
 from archive_dir import Served
 from gradcam import render
+from gradcam.picture import Picture
 from gradcam.preprocess import show
 from mixed_batch import STATUSES, TURNED, assert_same, batch, network_of
 from pictures import cat_png, encode
@@ -138,10 +139,10 @@ def test_an_answer_that_cannot_be_written_strikes_its_request_only(
 def test_a_bug_while_reading_strikes_its_request_only(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(image: Image.Image, *rest: Any) -> torch.Tensor:
-        if image.size == (64, 64):
-            raise KeyError(image.size)
-        return show(image, *rest)
+    def fail(picture: Picture, *rest: Any) -> torch.Tensor:
+        if (picture.width, picture.height) == (64, 64):
+            raise KeyError(picture.frame)
+        return show(picture, *rest)
 
     message = assert_only_struck(
         served,

@@ -31,7 +31,7 @@ def model() -> ArchivedModel:
 def findings(model: ArchivedModel) -> Findings:
     wish = Wish(["gradcam", "nonsense"], ["layer2", "layer3"], None, rounds=2, most_passes=256)
     with one_thread():
-        return find_out(model, Picture(cat()), wish)
+        return find_out(model, Picture.of(cat()), wish)
 
 
 def test_every_candidate_is_found_with_its_field_and_price(findings: Findings) -> None:
@@ -96,7 +96,7 @@ def test_a_price_is_a_multiple_of_the_forward_pass(model: ArchivedModel) -> None
 def test_methods_that_take_a_pass_for_every_channel_are_bounded(model: ArchivedModel) -> None:
     wish = Wish(["gradcam", "scorecam"], ["layer3"], 3, rounds=1, most_passes=159)
     with one_thread():
-        found = find_out(model, Picture(cat()), wish)
+        found = find_out(model, Picture.of(cat()), wish)
     assert found.cells["scorecam", "layer3"].reason == "160 passes, beyond --most-passes"
 
 

@@ -1,21 +1,25 @@
 """What the network gets, held against torchvision's own presets, and against the geometry."""
 
+import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage.data
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision import models
+from torchvision import models, transforms
 from torchvision.transforms import functional
 
 from gradcam import preprocess
 from gradcam.geometry import Box, plan_view
+from gradcam.picture import Picture, decode_picture
 from gradcam.preprocess import normalise, show
 from gradcam.settings import Preprocessing
+from pictures import encode
 
 CPU = torch.device("cpu")
 PRESETS = {
@@ -27,6 +31,7 @@ PRESETS = {
     "bilinear, 384 to 384": models.EfficientNet_V2_S_Weights.IMAGENET1K_V1,
     "bilinear, 480 to 480, other means": models.EfficientNet_V2_L_Weights.IMAGENET1K_V1,
 }
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 SIZES = [
     (500, 375),
     (375, 500),
@@ -62,23 +67,86 @@ def as_preprocessing(preset: Any) -> Preprocessing:
 
 def shown(image: Image.Image, preprocessing: Preprocessing, part: Box | None = None) -> Any:
     view = plan_view(part or Box(0, 0, *image.size), preprocessing)
-    return show(image, view, preprocessing.interpolation)
+    return show(Picture.of(image), view, preprocessing.interpolation)
 
 
-# --- to the bit ---
+def grey_levels(seen: torch.Tensor, expected: torch.Tensor) -> int:
+    """The greatest difference of two uint8 pictures."""
+    assert seen.shape == expected.shape
+    assert seen.dtype == expected.dtype == torch.uint8
+    return int((seen.int() - expected.int()).abs().max())
+
+
+def by_preset(image: Image.Image, preset: Any) -> torch.Tensor:
+    """What torchvision's preset shows the network, before it is normalised: ``[3, H, W]`` uint8."""
+    mode = transforms.InterpolationMode(preset.interpolation.value)
+    resized = functional.resize(image, preset.resize_size, mode)
+    seen: torch.Tensor = functional.pil_to_tensor(functional.center_crop(resized, preset.crop_size))
+    return seen
+
+
+# --- within a grey level ---
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_to_the_bit(name: str, size: tuple[int, int]) -> None:
+def test_every_preset_to_a_grey_level(name: str, size: tuple[int, int]) -> None:
     preset = PRESETS[name].transforms()
     preprocessing = as_preprocessing(preset)
     image = noise(*size)
 
     seen = shown(image, preprocessing)
 
-    assert seen.dtype == torch.uint8
-    assert normalise(seen[None], preprocessing, CPU)[0].equal(preset(image))
+    assert grey_levels(seen, by_preset(image, preset)) <= 1
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_photographs_to_a_grey_level_from_jpeg_to_input(photograph: str, name: str) -> None:
+    preset = PRESETS[name].transforms()
+    preprocessing = as_preprocessing(preset)
+    jpeg = encode(Image.fromarray(getattr(skimage.data, photograph)()), "JPEG", quality=90)
+    picture = decode_picture(jpeg, len(jpeg), 10_000_000)
+
+    view = plan_view(picture.frame, preprocessing)
+    seen = show(picture, view, preprocessing.interpolation)
+
+    expected = by_preset(Image.open(io.BytesIO(jpeg)).convert("RGB"), preset)
+    assert grey_levels(seen, expected) <= 1
+    assert float((seen != expected).float().mean()) < 0.02  # and most to the bit
+
+
+def test_normalising_is_the_presets_own_to_the_last_bits_of_a_float() -> None:
+    preset = PRESETS["bilinear, 256 to 224"].transforms()
+    image = noise(256, 256)
+
+    found = normalise([shown(image, as_preprocessing(preset))], as_preprocessing(preset), CPU)
+
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found[0], preset(image), rtol=0, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from(["bilinear", "bicubic"]),
+)
+def test_squashing_to_a_grey_level_whether_it_enlarges_or_not(
+    width: int, height: int, crop_height: int, crop_width: int, interpolation: str
+) -> None:
+    image = noise(width, height)
+    preprocessing = Preprocessing(
+        crop_size=(crop_height, crop_width), squash=True, interpolation=interpolation
+    )
+
+    seen = shown(image, preprocessing)
+
+    resampling = Image.Resampling[interpolation.upper()]
+    expected = image.resize((crop_width, crop_height), resampling)
+    assert grey_levels(seen, functional.pil_to_tensor(expected)) <= 1
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -89,7 +157,7 @@ def test_every_preset_to_the_bit(name: str, size: tuple[int, int]) -> None:
     st.integers(1, 60),
     st.integers(1, 60),
 )
-def test_any_sizes_to_the_bit_also_where_the_crop_is_larger_than_the_picture(
+def test_any_sizes_to_a_grey_level_also_where_the_crop_is_larger_than_the_picture(
     width: int, height: int, resize: int, crop_height: int, crop_width: int
 ) -> None:
     image = noise(width, height)
@@ -99,8 +167,7 @@ def test_any_sizes_to_the_bit_also_where_the_crop_is_larger_than_the_picture(
 
     resized = functional.resize(image, [resize])
     expected = functional.center_crop(resized, [crop_height, crop_width])
-    assert seen.shape == (3, crop_height, crop_width)
-    assert seen.equal(functional.pil_to_tensor(expected))
+    assert grey_levels(seen, functional.pil_to_tensor(expected)) <= 1
 
 
 def test_squashing_is_one_resize_of_both_sides() -> None:
@@ -108,15 +175,15 @@ def test_squashing_is_one_resize_of_both_sides() -> None:
 
     seen = shown(image, Preprocessing(crop_size=(20, 30), squash=True, interpolation="bicubic"))
 
-    expected = np.array(image.resize((30, 20), Image.Resampling.BICUBIC))
-    assert seen.permute(1, 2, 0).numpy().tolist() == expected.tolist()
+    expected = image.resize((30, 20), Image.Resampling.BICUBIC)
+    assert grey_levels(seen, functional.pil_to_tensor(expected)) <= 1
 
 
 def test_every_picture_of_a_batch_is_normalised_alike() -> None:
     preprocessing = Preprocessing(mean=(0.5, 0.25, 0), std=(0.5, 0.25, 2))
     batch = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 1, 1)
 
-    found = normalise(batch, preprocessing, CPU).flatten(1)
+    found = normalise(list(batch), preprocessing, CPU).flatten(1)
 
     expected = torch.tensor([[-1, -1, 0], [-0.6, -0.2, 0.1], [1, 3, 0.5]])
     torch.testing.assert_close(found, expected)
@@ -157,7 +224,7 @@ def test_each_pixel_seen_comes_from_where_the_geometry_says(data: st.DataObject)
     )
     view = plan_view(part, preprocessing)
 
-    seen = show(image, view, "nearest")
+    seen = show(Picture.of(image), view, "nearest")
 
     for row, column in [(0, 0), (seen.shape[1] - 1, seen.shape[2] // 2), (seen.shape[1] // 2, 0)]:
         x, y = view.to_picture(column + 0.5, row + 0.5)
@@ -191,7 +258,7 @@ def test_resizing_only_what_is_seen_gives_what_resizing_everything_does(
     preprocessing = as_preprocessing(preset)
     monkeypatch.setattr(preprocess, "_MOST_RESIZED_PIXELS", 1)
 
-    seen = normalise(shown(image, preprocessing)[None], preprocessing, CPU)[0]
+    seen = normalise([shown(image, preprocessing)], preprocessing, CPU)[0]
 
     levels = (seen - preset(image)) * torch.tensor(preset.std).view(3, 1, 1) * 255
     assert levels.abs().max() < 1.5

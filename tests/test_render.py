@@ -35,8 +35,8 @@ def grid(height: int, width: int, seed: int = 0) -> Grid:
     return np.random.default_rng(seed).random((height, width), np.float32)
 
 
-def picture(width: int = 32, height: int = 18) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8))
+def picture(width: int = 32, height: int = 18) -> Pixels:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
 
 
 # --- spreading a map over pixels ---
@@ -216,13 +216,13 @@ def test_the_longer_side_is_made_to_fit(
     size: tuple[int, int], most: int, fitted: tuple[int, int]
 ) -> None:
     assert fit(*size, most) == fitted
-    assert shrink(Image.new("RGB", size), most).size == fitted
+    assert shrink(np.zeros((*size[::-1], 3), np.uint8), most).shape[1::-1] == fitted
 
 
 def test_shrinking_averages() -> None:
     pixels = np.array([[[0, 100, 254], [100, 100, 0]], [[20, 0, 0], [80, 0, 6]]], np.uint8)
 
-    assert shrink(Image.fromarray(pixels), 1).getpixel((0, 0)) == (50, 50, 65)
+    assert shrink(pixels, 1)[0, 0].tolist() == [50, 50, 65]
 
 
 def test_panels_stand_in_a_row_in_order() -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image
-
 from gradcam import render
 from gradcam.errors import TooLarge
 from gradcam.geometry import View
@@ -20,15 +18,15 @@ class Subject:
         width: Of the upright picture, in pixels.
         height: Likewise.
         view: What the network saw of it.
-        canvas: The picture as pictures in the answer show it, at most ``max_side`` long; ``None``
-            where none shows it.
+        canvas: ``[h, w, 3]``: the picture as pictures in the answer show it, at most ``max_side``
+            long; ``None`` where none shows it.
         options: The request's.
     """
 
     width: int
     height: int
     view: View
-    canvas: Image.Image | None
+    canvas: render.Pixels | None
     options: Options
 
 
@@ -43,7 +41,7 @@ def overlay(subject: Subject, grid: Grid) -> render.Pixels:
         ``[height, width, 3]``, RGB, of the canvas's size.
     """
     canvas = _canvas(subject)
-    across, down = canvas.width / subject.width, canvas.height / subject.height
+    across, down = canvas.shape[1] / subject.width, canvas.shape[0] / subject.height
     return render.overlay(
         canvas,
         grid,
@@ -89,7 +87,7 @@ def encode(pixels: render.Pixels, picture_type: str) -> bytes:
         raise TooLarge(f"{error}; lower max_side or ask for fewer targets") from None
 
 
-def _canvas(subject: Subject) -> Image.Image:
+def _canvas(subject: Subject) -> render.Pixels:
     if subject.canvas is None:
         raise ValueError("an overlay was asked for, but the picture was not kept")
     return subject.canvas

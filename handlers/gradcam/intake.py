@@ -117,10 +117,10 @@ class Intake:
                 picture.width,
                 picture.height,
                 view,
-                render.shrink(picture.image, options.max_side) if drawn else None,
+                render.shrink(picture.pixels, options.max_side) if drawn else None,
                 options,
             ),
-            show(picture.image, view, self.settings.preprocessing.interpolation),
+            show(picture, view, self.settings.preprocessing.interpolation),
             ask,
             passes=left.passes - before,
         )

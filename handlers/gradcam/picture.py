@@ -4,12 +4,15 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gradcam.errors import BrokenPicture, MalformedRequest, TooLarge, UnsupportedPicture
 from gradcam.geometry import Box
 from gradcam.picture_guard import check_strips, check_structure
+
+Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded; Pillow's decoders of anything else are never reached."""
@@ -33,20 +36,20 @@ class Picture:
     """A decoded picture, upright.
 
     Attributes:
-        image: RGB, 8 bits per channel, EXIF orientation applied.
+        pixels: ``[h, w, 3]``, RGB, EXIF orientation applied. Of the picture's own size, or of a
+            fraction of it where it was decoded at a reduced scale.
+        width: Of the picture, in pixels.
+        height: Likewise.
     """
 
-    image: Image.Image
+    pixels: Pixels
+    width: int
+    height: int
 
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.image.width
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.image.height
+    @classmethod
+    def of(cls, image: Image.Image) -> "Picture":
+        """An RGB picture that Pillow holds, copied."""
+        return cls(np.array(image), image.width, image.height)
 
     @property
     def frame(self) -> Box:
@@ -54,7 +57,9 @@ class Picture:
         return Box(0, 0, self.width, self.height)
 
 
-def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> Picture:
+def decode_picture(
+    data: bytes | bytearray, max_bytes: int, max_pixels: int, *, reduce_to: int = 0
+) -> Picture:
     """Decodes one picture; of an animation, the first frame.
 
     Transparency is laid over white, more than 8 bits per channel are scaled down, not clipped.
@@ -63,6 +68,9 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
         data: The encoded picture.
         max_bytes: The most bytes that are looked at.
         max_pixels: The most pixels that are decoded, judged by the header.
+        reduce_to: A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides keep
+            so many pixels; 0 keeps every picture as it is. The pixels differ from those of the
+            whole picture resized by more than rounding.
 
     Raises:
         MalformedRequest: There are no bytes.
@@ -82,11 +90,7 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
     try:
         with Image.open(io.BytesIO(data), formats=[file_format]) as image:
             _check_size(image, max_pixels)
-            if isinstance(image, TiffImageFile):
-                check_strips(max(len(image.tag_v2.get(tag, ())) for tag in _PARTS_OF_TIFF))
-            image.load()
-            picture = _to_rgb(_upright(image), _depth(image))
-            return Picture(ImageOps.invert(picture) if _is_negative(image) else picture)
+            return _decode(image, reduce_to)
     except (TooLarge, BrokenPicture):
         raise
     except Image.DecompressionBombError:
@@ -98,6 +102,23 @@ def decode_picture(data: bytes | bytearray, max_bytes: int, max_pixels: int) -> 
             f"the {file_format} picture is truncated or corrupt ({_first_line(error)}); "
             "send the whole file"
         ) from error
+
+
+def _decode(image: Image.Image, reduce_to: int) -> Picture:
+    """Decodes a picture whose header has been read."""
+    size = image.size
+    if isinstance(image, TiffImageFile):
+        check_strips(max(len(image.tag_v2.get(tag, ())) for tag in _PARTS_OF_TIFF))
+    if reduce_to:  # which nothing but a JPEG takes notice of
+        image.draft(None, (min(reduce_to, size[0]), min(reduce_to, size[1])))
+    image.load()
+    reduced = image.size != size
+    picture = _to_rgb(_upright(image), _depth(image))
+    if _is_negative(image):
+        picture = ImageOps.invert(picture)
+    turned = picture.size != image.size  # which no JPEG of equal sides needs to tell
+    width, height = (size[::-1] if turned else size) if reduced else picture.size
+    return Picture(np.array(picture), width, height)
 
 
 def _sniff(data: bytes | bytearray) -> str:

@@ -1,13 +1,16 @@
-"""From a picture to the network's input, bit for bit as torchvision's classification presets."""
+"""From a picture to the network's input, within one grey level of torchvision's presets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam.geometry import Box, View
+from gradcam.picture import Picture, Pixels
 from gradcam.settings import Preprocessing
 
 _RESAMPLING = {
@@ -19,32 +22,60 @@ _RESAMPLING = {
 _MOST_RESIZED_PIXELS = 16_000_000
 
 
-def show(image: Image.Image, view: View, interpolation: str) -> Tensor:
+def show(picture: Picture, view: View, interpolation: str) -> Tensor:
     """Resizes and crops a picture to what the network sees.
 
+    Bilinear resizing is torch's, four times as fast as Pillow's and within one grey level of it;
+    its bicubic goes two astray.
+
     Args:
-        image: RGB.
+        picture: One that was decoded at a reduced scale is shown whole.
         view: What to show of it, and how.
         interpolation: The preprocessing's.
 
     Returns:
-        ``[3, H, W]`` uint8 on the CPU.
+        ``[3, H, W]`` uint8 on the CPU; a view of ``[H, W, 3]``.
     """
-    part, window = view.part, view.window
-    resampling = _RESAMPLING[interpolation]
-    edges = (part.left, part.top, part.left + part.width, part.top + part.height)
+    part = view.part
     # cropping before resizing: what lies outside the part must not bleed into it
-    taken = image if edges == (0, 0, *image.size) else image.crop(edges)
-    if view.resized[0] * view.resized[1] <= _MOST_RESIZED_PIXELS:
-        resized = taken.resize(view.resized, resampling)
-        seen = resized.crop(
-            (window.left, window.top, window.left + window.width, window.top + window.height)
-        )
-    else:
+    taken = (
+        picture.pixels
+        if part == picture.frame
+        else picture.pixels[part.top : part.top + part.height, part.left : part.left + part.width]
+    )
+    if view.resized[0] * view.resized[1] > _MOST_RESIZED_PIXELS:
         # a very long and thin picture, that would be gigantic before the crop; this differs from
         # resizing first by rounding only
-        seen = _show_directly(taken, view, resampling)
-    return torch.from_numpy(np.array(seen)).permute(2, 0, 1)
+        seen = _show_directly(Image.fromarray(taken), view, _RESAMPLING[interpolation])
+        return torch.from_numpy(np.array(seen)).permute(2, 0, 1)
+    return _window(_resize(taken, view.resized, interpolation), view.window)
+
+
+def _resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Tensor:
+    """Resizes ``[h, w, 3]`` to ``(width, height)``: ``[3, H, W]``."""
+    height, width = pixels.shape[:2]
+    if (width, height) == size:
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+    if interpolation == "bilinear":
+        planes = torch.from_numpy(pixels).permute(2, 0, 1)
+        return F.interpolate(planes[None], size[::-1], mode="bilinear", antialias=True)[0]
+    resized = Image.fromarray(pixels).resize(size, _RESAMPLING[interpolation])
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
+
+
+def _window(planes: Tensor, window: Box) -> Tensor:
+    """The window of ``[3, h, w]``, black where it sticks out."""
+    height, width = planes.shape[1:]
+    left, top = max(0, window.left), max(0, window.top)
+    right, bottom = window.left + window.width, window.top + window.height
+    seen = planes[:, top : min(bottom, height), left : min(right, width)]
+    padding = (
+        left - window.left,
+        right - min(right, width),
+        top - window.top,
+        bottom - min(bottom, height),
+    )
+    return F.pad(seen, padding) if any(padding) else seen
 
 
 def _show_directly(taken: Image.Image, view: View, resampling: Image.Resampling) -> Image.Image:
@@ -60,17 +91,29 @@ def _show_directly(taken: Image.Image, view: View, resampling: Image.Resampling)
     return seen
 
 
-def normalise(batch: Tensor, preprocessing: Preprocessing, device: torch.device) -> Tensor:
-    """Moves pictures to the device and scales them to what the network was trained on.
+def normalise(
+    pictures: Sequence[Tensor],
+    preprocessing: Preprocessing,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Moves pictures to the device as bytes, and scales them there to what the network expects.
 
     Args:
-        batch: ``[N, 3, H, W]`` uint8.
+        pictures: ``[3, H, W]`` uint8 each, of one size.
         preprocessing: Its ``mean`` and ``std`` apply to values in 0…1.
         device: Where the network is.
+        dtype: What the network computes in.
 
     Returns:
-        ``[N, 3, H, W]`` float32 on ``device``.
+        ``[N, 3, H, W]`` on ``device``, in ``torch.channels_last`` order.
     """
-    mean = torch.tensor(preprocessing.mean, device=device).view(3, 1, 1)
-    std = torch.tensor(preprocessing.std, device=device).view(3, 1, 1)
-    return batch.to(device).float().div_(255).sub_(mean).div_(std)
+    # the colours of a pixel lie beside each other as decoders give them, so that nothing is moved
+    batch = torch.stack([picture.permute(1, 2, 0) for picture in pictures]).permute(0, 3, 1, 2)
+    if device.type == "cuda":
+        batch = batch.pin_memory()
+    mean = torch.tensor(preprocessing.mean, dtype=torch.float64).view(3, 1, 1)
+    std = torch.tensor(preprocessing.std, dtype=torch.float64).view(3, 1, 1)
+    scale, offset = (1 / (255 * std)).float(), (-mean / std).float()
+    values = batch.to(device, non_blocking=True).float()
+    return torch.addcmul(offset.to(device), values, scale.to(device)).to(dtype)

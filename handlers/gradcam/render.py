@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from gradcam.geometry import Region
 
@@ -39,10 +38,13 @@ def fit(width: int, height: int, max_side: int) -> tuple[int, int]:
     return max(1, round(width * max_side / longest)), max(1, round(height * max_side / longest))
 
 
-def shrink(image: Image.Image, max_side: int) -> Image.Image:
+def shrink(pixels: Pixels, max_side: int) -> Pixels:
     """The picture with its longer side at most ``max_side`` (0: as it is)."""
-    size = fit(image.width, image.height, max_side)
-    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
+    height, width = pixels.shape[:2]
+    size = fit(width, height, max_side)
+    if size == (width, height):
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def spread(
@@ -118,7 +120,7 @@ def grey_map(
 
 
 def overlay(
-    image: Image.Image,
+    picture: Pixels,
     grid: Grid,
     region: Region,
     colormap: str,
@@ -128,7 +130,7 @@ def overlay(
     """Lays the coloured map over the part of the picture that it covers; the rest is untouched.
 
     Args:
-        image: RGB.
+        picture: ``[height, width, 3]``, RGB.
         grid: ``[h, w]``, 0…1.
         region: What of the picture the map covers, in its pixels.
         colormap: One of :data:`COLORMAPS`.
@@ -138,13 +140,13 @@ def overlay(
     Returns:
         ``[height, width, 3]``, RGB.
     """
-    pixels = np.array(image)
-    values, rows, columns = spread(grid, region, image.width, image.height, within)
+    height, width = picture.shape[:2]
+    values, rows, columns = spread(grid, region, width, height, within)
     levels = np.round(values.clip(0, 1) * 255).astype(np.uint8)
+    pixels = picture.copy()
     if levels.size:
-        below = pixels[rows, columns].astype(np.float32)
-        blended = below + np.float32(alpha) * (colour(levels, colormap) - below)
-        pixels[rows, columns] = np.round(blended)
+        below, above = np.ascontiguousarray(picture[rows, columns]), colour(levels, colormap)
+        pixels[rows, columns] = cv2.addWeighted(below, 1 - alpha, above, alpha, 0)
     return pixels
 
 
@@ -152,8 +154,9 @@ def colour(levels: Pixels, colormap: str) -> Pixels:
     """Colours grey levels: ``[H, W]`` to ``[H, W, 3]``, RGB."""
     number = COLORMAPS[colormap]
     if number is None:
-        return np.repeat(levels[:, :, None], 3, axis=2)
-    return np.asarray(cv2.applyColorMap(levels, number)[:, :, ::-1], np.uint8)
+        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB), np.uint8)
+    coloured = cv2.applyColorMap(levels, number)
+    return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB, dst=coloured), np.uint8)
 
 
 def beside(panels: list[Pixels]) -> Pixels:
@@ -169,10 +172,8 @@ def encode(pixels: Pixels, picture_type: str) -> bytes:
     """
     if picture_type == "webp" and max(pixels.shape[:2]) > _WEBP_MOST:
         raise ValueError(f"WebP pictures have at most {_WEBP_MOST} pixels a side")
-    ordered = pixels if pixels.ndim == 2 else pixels[:, :, ::-1]
-    done, data = cv2.imencode(
-        f".{picture_type}", np.ascontiguousarray(ordered), _PARAMETERS[picture_type]
-    )
+    ordered = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(f".{picture_type}", ordered, _PARAMETERS[picture_type])
     if not done:
         raise ValueError(f"the picture could not be encoded as {picture_type}")
     return data.tobytes()

@@ -159,9 +159,10 @@ class Service:
             return []
         try:
             batch = normalise(
-                torch.stack([row.pixels for row in rows]),
+                [row.pixels for row in rows],
                 self._settings.preprocessing,
                 self._explainer.device,
+                self._explainer.dtype,
             )
             return self._explainer.run(batch, [row.ask for row in rows], deadline)
         except Exception as error:

@@ -112,8 +112,8 @@ def prepare(
     for one in pictures:
         picture = decode_picture(one.data, _MOST_BYTES, _MOST_PIXELS)
         views.append(plan_view(picture.frame, preprocessing))
-        shown.append(show(picture.image, views[-1], preprocessing.interpolation))
-    inputs = normalise(torch.stack(shown), preprocessing, device)
+        shown.append(show(picture, views[-1], preprocessing.interpolation))
+    inputs = normalise(shown, preprocessing, device)
     classes = torch.tensor([one.index for one in pictures], device=device)
     return Batch(tuple(one.name for one in pictures), inputs, classes, tuple(views))
 

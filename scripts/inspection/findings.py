@@ -96,8 +96,8 @@ def find_out(model: ArchivedModel, picture: Picture, wish: Wish) -> Findings:
     table = explainer.layers
     default = table.choose(model.named_layer).name
     view = plan_view(picture.frame, settings.preprocessing)
-    shown = show(picture.image, view, settings.preprocessing.interpolation)
-    batch = normalise(shown[None], settings.preprocessing, explainer.device)
+    shown = show(picture, view, settings.preprocessing.interpolation)
+    batch = normalise([shown], settings.preprocessing, explainer.device)
     (outcome,) = explainer.run(batch, [None])
     if isinstance(outcome, GradcamError):
         raise outcome

@@ -40,8 +40,8 @@ def save_sheet(findings: Findings, path: Path, colormap: str = "jet", alpha: flo
     """
     methods = list(dict.fromkeys(method for method, _ in findings.cells))
     layers = list(dict.fromkeys(layer for _, layer in findings.cells))
-    image = _at_panel_size(findings.picture.image)
-    original = findings.picture.image
+    original = findings.picture
+    image = _at_panel_size(Image.fromarray(original.pixels))
     region = findings.view.region.scaled(
         image.width / original.width, image.height / original.height
     )
@@ -150,8 +150,8 @@ def _told(findings: Findings, letters: int) -> str:
 
 
 def _frame(findings: Findings) -> str:
-    region, image = findings.view.region, findings.picture.image
-    whole = (region.left, region.top, region.width, region.height) == (0, 0, *image.size)
+    region = findings.view.region
+    whole = region == findings.picture.frame.region
     return "the network sees the whole picture" if whole else "the frame is what the network sees"
 
 
@@ -166,7 +166,7 @@ def _draw(
         axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=7, transform=axes.transAxes)
         return
     values = np.asarray(cell.grid.numpy(), np.float32)
-    axes.imshow(render.overlay(image, values, region, colormap, alpha))
+    axes.imshow(render.overlay(np.asarray(image), values, region, colormap, alpha))
     told = f"{cell.maximum:.2g}" if cell.maximum > 0 else "nothing is positive"
     axes.set_xlabel(told, fontsize=7, labelpad=2)
 

@@ -37,7 +37,7 @@ def walk(arguments: argparse.Namespace, source: ModelSource) -> Findings:
     torch.set_num_threads(arguments.threads)
     methods = chosen_methods(arguments.methods)
     if arguments.picture is None:
-        picture = Picture(Image.fromarray(skimage.data.chelsea()))
+        picture = Picture.of(Image.fromarray(skimage.data.chelsea()))
     else:
         picture = decode_picture(arguments.picture.read_bytes(), _MOST_BYTES, _MOST_PIXELS)
     model = open_model(source)
