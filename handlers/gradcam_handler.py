@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
     logger.error(_sentence)
     raise RuntimeError(_sentence)
 
+import cv2
 import torch
 
-from gradcam import document, labels, networks, service
+from gradcam import crew, document, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.settings import read_settings
 
@@ -76,6 +78,10 @@ def _load(context: Any) -> service.Service:
     settings = read_settings(context.model_yaml_config)
     model = context.manifest["model"]
     weights = folder / str(model.get("serializedFile"))
+    # torch would start a thread for each of the machine's cores, in every worker
+    threads = settings.execution.threads or crew.share_of_cores(_workers(context.model_yaml_config))
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)  # the pictures of a batch are drawn beside each other
     # TF32 keeps ten bits of a float32's mantissa, and maps would differ from exact ones by 1e-3
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -90,16 +96,26 @@ def _load(context: Any) -> service.Service:
         weights_sha256=_sha256(weights),
     )
     classes = labels.load_class_names(folder / "index_to_name.json", settings.class_count)
-    loaded = service.Service(explainer, settings, classes, card)
+    loaded = service.Service(explainer, settings, classes, card, threads)
+    if settings.execution.warm_up:
+        loaded.warm_up(int(context.system_properties.get("batch_size") or 1))
     logger.info(
-        "gradcam: %s loaded on %s, %s with %d classes, target layer %s",
+        "gradcam: %s loaded on %s in %s with %d threads, %s with %d classes, target layer %s",
         card.name,
         device,
+        settings.execution.precision,
+        threads,
         settings.architecture,
         settings.num_classes,
         ", ".join(settings.layer) or explainer.layers.default,
     )
     return loaded
+
+
+def _workers(config: object) -> int:
+    """How many workers the archive asks for; where it leaves that to the server, one."""
+    wanted = config.get("maxWorkers") if isinstance(config, Mapping) else None
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
 
 def _sha256(path: Path) -> str:

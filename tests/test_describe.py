@@ -9,7 +9,7 @@ import sending
 from archive_dir import NAMES, NUM_CLASSES, PREPROCESSING, Served, serve, settings
 from gradcam.methods import METHODS
 from gradcam.options import OPTIONS
-from gradcam.settings import Limits
+from gradcam.settings import Execution, Limits
 from pictures import cat_png
 from sending import Request
 
@@ -31,6 +31,7 @@ def test_it_tells_classes_layers_methods_preprocessing_and_limits(served: Served
         assert told["preprocessing"][name] == value
     assert told["preprocessing"]["squash"] is False
     assert told["limits"] == asdict(Limits())
+    assert told["execution"] == asdict(Execution())
     assert [option["name"] for option in told["options"]] == list(OPTIONS)
     assert told["model"]["name"] == "zoo"
 

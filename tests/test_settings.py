@@ -3,7 +3,14 @@ from dataclasses import fields
 import pytest
 
 from gradcam.errors import SettingsError
-from gradcam.settings import IMAGENET_MEAN, IMAGENET_STD, Limits, Preprocessing, read_settings
+from gradcam.settings import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Execution,
+    Limits,
+    Preprocessing,
+    read_settings,
+)
 
 LEAST: dict[str, object] = {"architecture": "resnet18", "num_classes": 10}
 
@@ -48,19 +55,29 @@ def test_every_setting_is_read() -> None:
                 "crop_size": [200, 280],
                 "squash": True,
                 "interpolation": "bicubic",
+                "reduced_decoding": True,
                 "mean": [0, 0.5, 1],
                 "std": [1, 2, 3.5],
             },
             limits={field.name: number for number, field in enumerate(fields(Limits), 1)},
+            execution={
+                "precision": "bf16",
+                "channels_last": False,
+                "compile": True,
+                "threads": 3,
+                "warm_up": False,
+                "cuda_graphs": False,
+            },
         )
     )
     assert settings.architecture_options == {"transform_input": True}
     assert settings.layer == ("layer3",)
     assert (settings.source, settings.output, settings.activation) == ("timm", "logits", "sigmoid")
     assert settings.preprocessing == Preprocessing(
-        300, (200, 280), True, "bicubic", (0.0, 0.5, 1.0), (1.0, 2.0, 3.5)
+        300, (200, 280), True, "bicubic", True, (0.0, 0.5, 1.0), (1.0, 2.0, 3.5)
     )
     assert settings.limits == Limits(*range(1, len(fields(Limits)) + 1))
+    assert settings.execution == Execution("bf16", False, True, 3, False, False)
 
 
 def test_one_number_is_a_square_crop_and_empty_sections_are_the_defaults() -> None:
@@ -114,6 +131,7 @@ def test_what_must_be_there_is_named_when_it_is_missing(key: str) -> None:
         ({"lyer": "x"}, "handler: gradcam", "'layer'"),
         ({"preprocessing": {"cropsize": 3}}, "preprocessing", "'crop_size'"),
         ({"limits": {"max_target": 3}}, "limits", "'max_targets'"),
+        ({"execution": {"precison": "bf16"}}, "execution", "'precision'"),
         ({5: "x"}, "handler: gradcam", "did you mean"),
     ],
 )
@@ -123,7 +141,7 @@ def test_an_unknown_key_is_told_the_nearest(
     message = refusal({"handler": {"gradcam": {**LEAST, **values}}})
     assert path in message
     assert nearest in message
-    assert repr(next(iter(values))) in message or path in ("preprocessing", "limits")
+    assert repr(next(iter(values))) in message or path in ("preprocessing", "limits", "execution")
 
 
 WHOLE = ["5", 0, -1, 1.5, True, None, [1], float("nan")]
@@ -201,3 +219,26 @@ def test_a_wrong_limit_is_told_the_same(field: object, wrong: object) -> None:
     message = refusal(section(limits={name: wrong}))
     assert f"handler: gradcam: limits: {name}: " in message
     assert "a whole number from 1 to " in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("precision", "fp8", "one of fp32, bf16, fp16"),
+        ("channels_last", "yes", "true, false or auto"),
+        ("channels_last", 1, "true, false or auto"),
+        ("compile", "true", "true or false"),
+        ("threads", -1, "a whole number from 0 to 1024"),
+        ("threads", 1.5, "a whole number from 0 to 1024"),
+        ("warm_up", None, "true or false"),
+        ("cuda_graphs", 0, "true or false"),
+    ],
+)
+def test_how_to_compute_is_checked_too(name: str, value: object, wanted: str) -> None:
+    message = refusal(section(execution={name: value}))
+    assert f"handler: gradcam: execution: {name}: {value!r} is not {wanted}" in message
+
+
+def test_channels_last_is_automatic_unless_it_is_told() -> None:
+    assert read_settings(section()).execution.channels_last is None
+    assert read_settings(section(execution={"channels_last": "auto"})).execution == Execution()

@@ -42,6 +42,7 @@ def description(
         },
         "activation": settings.activation,
         "preprocessing": asdict(settings.preprocessing),
+        "execution": asdict(settings.execution),
         "limits": asdict(settings.limits),
         "options": _options_table(),
     }

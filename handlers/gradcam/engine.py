@@ -2,21 +2,25 @@
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from gradcam.arranging import lay_out, lower_precision
 from gradcam.errors import EngineFault, GradcamError
 from gradcam.explanation import Ask, Outcome
 from gradcam.finish import Finisher
-from gradcam.forward import Passed, run_forward
+from gradcam.forward import Passed, run_forward, tapped_layers
 from gradcam.layers import LayerTable, survey_layers
 from gradcam.price import further_passes
 from gradcam.probability import ACTIVATIONS
 from gradcam.questions import layers_of
 from gradcam.readout import Readout
+from gradcam.replay import Work, record
 from gradcam.runner import Runner
+from gradcam.usual import Usual
 
 
 class Explainer:
@@ -37,47 +41,73 @@ class Explainer:
         output: str | int | None = None,
         activation: str = "softmax",
         rows: int = 16,
+        dtype: torch.dtype | None = None,
+        channels_last: bool | None = False,
     ) -> None:
         """Surveys the network with one forward pass.
 
         Args:
             network: Takes ``[N, 3, H, W]`` and gives logits ``[N, C]`` (``[N, 1]`` are read as two
                 classes, see :class:`gradcam.readout.Readout`), or something that holds them; in
-                evaluation mode. What ``torch.compile`` made predicts as it is and is explained
-                through the network that it was made of.
+                evaluation mode. What ``torch.compile`` made predicts as it is, and so explains the
+                question that :meth:`warm_up` is told; every other is answered through the network
+                that it was made of, for compiling takes longer than any request may.
             input_size: ``(H, W)``.
             output: The name or position of the logits in the network's output; ``None`` finds them.
             activation: One of :data:`gradcam.probability.ACTIVATIONS`.
             rows: Pictures in one pass at most, of those that smoothing and perturbing add.
+            dtype: What the network is to compute in; ``None`` leaves it as it is. The network is
+                surveyed first and then cast, see :func:`gradcam.arranging.lower_precision`.
+            channels_last: Whether the network's weights and its pictures are to be laid out like
+                that; ``None`` does so if the network can take it.
 
         Raises:
             EngineFault: The network is in training mode, gives something else, or fails on
-                pictures of this size.
+                pictures of this size or in this precision.
         """
         self.layers: LayerTable
         self.network = network
         self.rows = rows
+        self._size = input_size
         self._turn = threading.Lock()
+        self._usual_layers: frozenset[str] | None = None
+        self._usual: tuple[Usual, Work] | None = None
+        self._predict: Work = self._forward
         self.readout = Readout(output)
         self.probabilities: Callable[[Tensor], Tensor] = ACTIVATIONS[activation]
         self._activation = activation
         self.device, self.dtype = _where(network)
         self._eager: nn.Module = getattr(network, "_orig_mod", network)
-        _check_evaluating(network)
+        # walking through a network takes as long as running a small one
+        self._modules = dict(self._eager.named_modules())
+        _check_evaluating(self._modules)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((1, 3, *input_size), generator=generator)
-        try:
-            self.layers = survey_layers(
-                self._eager, noise.to(self.device, self.dtype), self.readout
-            )
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, AssertionError) as error:  # such as too small for all the strides
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise EngineFault(
-                f"the network fails on pictures of {input_size[0]}×{input_size[1]}, as "
-                f"preprocessing: crop_size has them: {reason}"
-            ) from error
+        noise = noise.to(self.device, self.dtype)
+        size = f"pictures of {input_size[0]}×{input_size[1]}, as preprocessing: crop_size has them"
+        with _faults(f"the network fails on {size}"):
+            self.layers, self._format = self._survey(noise, channels_last)
+        if dtype is not None and dtype != self.dtype:
+            with _faults(f"the network fails on {size}, in {dtype} (execution: precision)"):
+                lower_precision(self._eager, dtype, self.readout, noise)
+                self.dtype = dtype
+                (outcome,) = self.run(noise, [Ask()] if self.layers.default else [None])
+            if isinstance(outcome, GradcamError):
+                raise outcome
+
+    def _survey(
+        self, noise: Tensor, channels_last: bool | None
+    ) -> tuple[LayerTable, torch.memory_format]:
+        if channels_last is not False:
+            lay_out(self._eager, torch.channels_last)
+            laid_out = noise.contiguous(memory_format=torch.channels_last)
+            try:
+                return survey_layers(self._eager, laid_out, self.readout), torch.channels_last
+            except (RuntimeError, AssertionError):  # such as a view of what lies otherwise
+                if channels_last:
+                    raise
+                lay_out(self._eager, torch.contiguous_format)
+        return survey_layers(self._eager, noise, self.readout), torch.contiguous_format
 
     def run(
         self, batch: Tensor, asks: Sequence[Ask | None], deadline: float = math.inf
@@ -87,7 +117,7 @@ class Explainer:
         Smoothing, flipping, scoring and the methods that perturb take further passes.
 
         Args:
-            batch: ``[N, 3, H, W]``, normalised, on the network's device.
+            batch: ``[N, 3, H, W]``, normalised, on the network's device, in any layout.
             asks: One for each picture; ``None`` asks for the logits only.
             deadline: On :func:`time.monotonic`'s clock. Every picture's first map is computed in
                 any case, further ones and further passes until then.
@@ -104,16 +134,65 @@ class Explainer:
         if len(asks) != len(batch):
             raise ValueError(f"{len(asks)} asks for {len(batch)} pictures")
         with self._turn:
-            return self._run(batch, asks, deadline)
+            return self._run(self._laid_out(batch), asks, deadline)
+
+    def warm_up(
+        self,
+        sizes: Sequence[int],
+        ask: Ask | None,
+        *,
+        at_once: bool | None = None,
+        graphs: bool = True,
+    ) -> None:
+        """Predicts and explains batches of noise, so that no later one of their sizes is slow.
+
+        Much is made once for each size and kept: convolutions choose their algorithms, and memory
+        is taken from the system. What ``torch.compile`` made is compiled now or never.
+
+        Args:
+            sizes: Pictures in a batch.
+            ask: The usual question; ``None`` if there is none but for predictions.
+            at_once: Whether that is answered without a look at the logits on the way
+                (:mod:`gradcam.usual`); ``None`` does so on a CUDA device.
+            graphs: Whether a CUDA device records predictions and such answers as graphs. What
+                cannot be recorded is run as it is.
+
+        Raises:
+            torch.OutOfMemoryError: One of the sizes is too much.
+        """
+        if ask:
+            self._usual_layers = tapped_layers(self.layers, [ask])
+        batches = [
+            self._laid_out(torch.randn((size, 3, *self._size), device=self.device))
+            for size in sorted(set(sizes), reverse=True)
+        ]
+        for batch in batches:
+            for one in dict.fromkeys((None, ask)):
+                self.run(batch, [one] * len(batch))
+        if self.network is not self._eager or not (self.device.type == "cuda" or at_once):
+            return
+        explain = (
+            Usual.of(self._eager, self.readout, self.layers, ask)
+            if ask and at_once is not False
+            else None
+        )
+        self._usual = (explain, explain.answer) if explain else None
+        if graphs and self.device.type == "cuda":
+            self._predict = record(self._predict, [(batch,) for batch in batches])
+            if explain:
+                examples = [(batch, explain.best(batch)) for batch in batches]
+                self._usual = (explain, record(explain.answer, examples))
+
+    def _laid_out(self, batch: Tensor) -> Tensor:
+        return batch.to(self.dtype).contiguous(memory_format=self._format)
 
     def _run(
         self, batch: Tensor, asks: Sequence[Ask | None], deadline: float
     ) -> list[Outcome | GradcamError]:
-        _check_evaluating(self._eager)
+        _check_evaluating(self._modules)
         if not any(asks):
-            with torch.inference_mode():
-                return [_outcome(row) for row in self.readout(self.network(batch)).cpu()]
-        passed = run_forward(self._eager, self.layers, self.readout, batch, asks, deadline)
+            return [_outcome(row) for row in self._predict(batch)[0].cpu()]
+        passed = self._pass(batch, asks, deadline)
         runner = Runner(self._eager, self.readout, self.rows, deadline)
         finisher = Finisher(runner, self.layers, self._activation)
         outcomes = [_outcome(row) for row in passed.logits.cpu()]
@@ -122,6 +201,19 @@ class Explainer:
             if ask and isinstance(outcome, Outcome):
                 outcomes[row] = _finished(finisher, outcome, batch[row], ask, passed, row)
         return outcomes
+
+    def _pass(self, batch: Tensor, asks: Sequence[Ask | None], deadline: float) -> Passed:
+        if self._usual and self._usual[0].covers(asks):
+            passed = self._usual[0].run(batch, asks, self._usual[1])
+            if passed:
+                return passed
+        usual = self._usual_layers == tapped_layers(self.layers, asks)
+        compiled = self.network if usual else None
+        return run_forward(self._eager, self.layers, self.readout, batch, asks, deadline, compiled)
+
+    def _forward(self, batch: Tensor) -> tuple[Tensor]:
+        with torch.inference_mode():
+            return (self.readout(self.network(batch)),)
 
     def _cheapest_first(self, asks: Sequence[Ask | None], passed: Passed) -> list[int]:
         """Rows in the order in which they are finished, so that time runs out for the dearest."""
@@ -152,8 +244,20 @@ def _outcome(logits: Tensor) -> Outcome | GradcamError:
     return Outcome(logits if logits.dtype == torch.float64 else logits.float())
 
 
-def _check_evaluating(network: nn.Module) -> None:
-    for name, module in network.named_modules():
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    """Says what failed."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError) as error:  # such as too small for all the strides
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EngineFault(f"{what}: {reason}") from error
+
+
+def _check_evaluating(modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
         if module.training:
             raise EngineFault(
                 f"the network is in training mode ({name or 'all of it'}), where pictures of a "

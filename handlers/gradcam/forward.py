@@ -51,6 +51,7 @@ def run_forward(
     batch: Tensor,
     asks: Sequence[Ask | None],
     deadline: float,
+    compiled: Callable[[Tensor], object] | None = None,
 ) -> Passed:
     """Runs a batch once, and makes every map that needs no further pass.
 
@@ -61,14 +62,15 @@ def run_forward(
         batch: ``[N, 3, H, W]``.
         asks: One for each row.
         deadline: On :func:`time.monotonic`'s clock; each row's first map is made in any case.
+        compiled: What ``torch.compile`` made of the network, to be called in its place.
 
     Raises:
         UnusableLayer: A layer that is asked for cannot be used.
     """
-    named = {layer.name for ask in asks if ask for layer in layers_of(table, ask)}
+    named, call = tapped_layers(table, asks), compiled or network
     with torch.inference_mode(mode=False), torch.enable_grad(), tap(network, named) as calls:
         # a tensor made in inference mode cannot take part in autograd
-        logits = readout(network(batch.clone() if batch.is_inference() else batch))
+        logits = readout(call(batch.clone() if batch.is_inference() else batch))
         on_cpu = logits.detach().cpu()
         goals = tuple(
             resolve_targets(ask.targets, row) if ask else ()
@@ -80,6 +82,15 @@ def run_forward(
         maps, late = _answer(logits, sites, questions, table, deadline)
     pending = tuple(q for q in questions if METHODS[q.method].compute is None)
     return Passed(logits.detach(), goals, sites, maps, pending, late)
+
+
+def tapped_layers(table: LayerTable, asks: Sequence[Ask | None]) -> frozenset[str]:
+    """The names of the layers that some asks are about.
+
+    Raises:
+        UnusableLayer: One of them cannot be used.
+    """
+    return frozenset(layer.name for ask in asks if ask for layer in layers_of(table, ask))
 
 
 def precise(tensor: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def _check_head(head: Head, picture: Tensor, logits: Tensor) -> None:
     """Two rows of what was there anyway must give the logits that there were."""
     try:
         again = head.instead(picture[None], head.maps().repeat(2, 1, 1, 1))
-        same = agree(again, logits)
+        same = agree(again, logits, head.output.dtype)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError:  # the network holds on to the number of rows that it began with

@@ -97,10 +97,16 @@ class Intake:
             options = replace(options, overlay=incoming.accept, score=False)
         before = left.passes
         ask = self._ask(options, left) if incoming.explain else None
-        picture = decode_picture(instance.picture, self.settings.limits.max_bytes, left.pixels)
+        drawn = incoming.explain and options.overlay != "none"
+        reducible = not drawn and options.crop is None
+        picture = decode_picture(
+            instance.picture,
+            self.settings.limits.max_bytes,
+            left.pixels,
+            reduce_to=self._least_side if reducible else 0,
+        )
         left.decode(picture.width, picture.height)
         view = plan_view(part_of(picture.frame, options.crop), self.settings.preprocessing)
-        drawn = incoming.explain and options.overlay != "none"
         if incoming.explain:
             kinds = drawn + (options.heatmap == "png" and not incoming.accept)
             size = render.fit(picture.width, picture.height, options.max_side)
@@ -124,6 +130,17 @@ class Intake:
             ask,
             passes=left.passes - before,
         )
+
+    @property
+    def _least_side(self) -> int:
+        """What both sides of a picture decoded at a reduced scale must have; 0 for no such thing.
+
+        Of a squashed picture twice as much as need be along one side, if its crop is not square.
+        """
+        preprocessing = self.settings.preprocessing
+        if not preprocessing.reduced_decoding:
+            return 0
+        return max(preprocessing.crop_size) if preprocessing.squash else preprocessing.resize
 
     def _ask(self, options: Options, left: Allowance) -> Ask:
         if len(options.layer) > 1 and options.scale == "shared":

@@ -124,13 +124,14 @@ class Head:
             return self.readout(self.network(pictures))
 
 
-def agree(again: Tensor, logits: Tensor) -> bool:
+def agree(again: Tensor, logits: Tensor, dtype: torch.dtype) -> bool:
     """Whether logits are the picture's own, but for rounding.
 
     Args:
         again: ``[R, classes]``.
         logits: ``[classes]``.
+        dtype: What the network computes in; the logits may be given more precisely.
     """
     # other sizes of a batch round otherwise, half precision more coarsely
-    share = max(1e-3, 8 * torch.finfo(logits.dtype).eps)
+    share = max(1e-3, 8 * torch.finfo(dtype).eps)
     return bool((again - logits).abs().max() <= share * logits.abs().max())

@@ -90,4 +90,4 @@ class Scorer:
         except RuntimeError:  # the network holds on to the number of rows that it began with
             return None
         whole = answers[len(through) :: 2 * STEPS]  # every map's masks begin with the whole
-        return answers if agree(whole, logits) else None
+        return answers if agree(whole, logits, head.output.dtype) else None

@@ -8,6 +8,7 @@ What goes wrong with a request is answered to that request alone.
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ from torch import nn
 from gradcam import document
 from gradcam.answer import JSON, Response, Writer, refusal
 from gradcam.applicability import why_not
+from gradcam.arranging import PRECISIONS
+from gradcam.crew import Crew
 from gradcam.description import description
 from gradcam.document import ModelCard
 from gradcam.engine import Explainer
@@ -26,7 +29,7 @@ from gradcam.errors import (
     UnusableLayer,
     out_of_time,
 )
-from gradcam.explanation import Outcome
+from gradcam.explanation import Ask, Outcome
 from gradcam.intake import Intake, Prepared, Row
 from gradcam.labels import ClassList
 from gradcam.options import Vocabulary
@@ -43,17 +46,20 @@ Request = tuple[Mapping[str, object], Mapping[str, object]]
 
 
 def make_explainer(network: nn.Module, settings: Settings) -> Explainer:
-    """A network's explainer as the settings want it.
+    """A network's explainer as the settings want it; the network is cast and laid out in place.
 
     Raises:
         EngineFault: The network fails on pictures of the settings' size.
     """
+    compiled = cast(nn.Module, torch.compile(network)) if settings.execution.compile else None
     return Explainer(
-        network,
+        compiled or network,
         settings.preprocessing.crop_size,
         output=settings.output,
         activation=settings.activation,
         rows=settings.limits.max_rows,
+        dtype=PRECISIONS[settings.execution.precision],
+        channels_last=settings.execution.channels_last,
     )
 
 
@@ -61,9 +67,21 @@ class Service:
     """A loaded model that answers batches. It keeps nothing between them."""
 
     def __init__(
-        self, explainer: Explainer, settings: Settings, classes: ClassList, model: ModelCard
+        self,
+        explainer: Explainer,
+        settings: Settings,
+        classes: ClassList,
+        model: ModelCard,
+        threads: int = 1,
     ) -> None:
         """Checks that the settings fit the network.
+
+        Args:
+            explainer: The network's.
+            settings: The archive's.
+            classes: Their names.
+            model: What answers say of it.
+            threads: In which the requests of a batch are read and answered.
 
         Raises:
             UnusableLayer: The settings' default layer cannot be used.
@@ -86,6 +104,7 @@ class Service:
             classes, layers, named, settings.method, settings.limits.max_targets
         )
         self._intake = Intake(settings, self._vocabulary)
+        self._crew = Crew(threads)
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
         """Answers a batch with one forward pass (in chunks), one response for each request.
@@ -93,7 +112,7 @@ class Service:
         When time is up, requests that ask for much are refused, and those for little still done.
         """
         deadline = time.monotonic() + self._settings.limits.max_seconds
-        prepared = [self._prepare(row, headers, deadline) for row, headers in requests]
+        prepared = self._crew.map(lambda request: self._prepare(*request, deadline), requests)
         rows = [row for one in prepared if isinstance(one, Prepared) for row in one.rows]
         outcomes = iter(self._run(rows, deadline))
         results = [
@@ -101,6 +120,26 @@ class Service:
             for one in prepared
         ]
         return self._finish_all(prepared, results)
+
+    def warm_up(self, batch_size: int) -> None:
+        """Runs batches of the sizes that come, in chunks as they are run.
+
+        A failure is logged: requests may fare better, and each is answered on its own.
+
+        Args:
+            batch_size: The most requests of a batch.
+        """
+        most = min(batch_size, self._settings.limits.max_rows)
+        sizes = {most, *(2**n for n in range(most.bit_length()))}
+        ask = (
+            Ask(method=self._settings.method, layers=self._vocabulary.default_layers)
+            if self._vocabulary.default_layers
+            else None
+        )
+        try:
+            self._explainer.warm_up(sorted(sizes), ask, graphs=self._settings.execution.cuda_graphs)
+        except Exception:
+            logger.warning("gradcam: the warm-up failed; serving goes on", exc_info=True)
 
     def describe(self) -> Response:
         """What the management API tells of the model."""
@@ -187,13 +226,18 @@ class Service:
         deadline = time.monotonic() + self._settings.limits.max_seconds
         responses = {n: one for n, one in enumerate(prepared) if isinstance(one, Response)}
         sound = [(n, one) for n, one in enumerate(prepared) if isinstance(one, Prepared)]
-        for number, one in sorted(sound, key=lambda entry: entry[1].effort):
+        sound.sort(key=lambda entry: entry[1].effort)
+
+        def write(entry: tuple[int, Prepared]) -> Response:
+            number, one = entry
             failed = any(isinstance(result, GradcamError) for result in results[number])
             large = one.effort > _QUICKLY_DRAWN and not failed
-            late = large and time.monotonic() > deadline
-            responses[number] = (
-                refusal(out_of_time()) if late else self._finish(one, results[number])
-            )
+            if large and time.monotonic() > deadline:
+                return refusal(out_of_time())
+            return self._finish(one, results[number])
+
+        written = self._crew.map(write, sound)
+        responses |= {number: one for (number, _), one in zip(sound, written, strict=True)}
         return [responses[number] for number in range(len(prepared))]
 
     def _finish(self, prepared: Prepared, results: Sequence[Outcome | GradcamError]) -> Response:

@@ -12,6 +12,8 @@ from typing import Any
 
 from gradcam.errors import SettingsError
 
+AUTO = "auto"
+
 
 def section_of(section: object, where: str, schema: type) -> Mapping[str, Any]:
     """A mapping whose keys are the fields of a dataclass."""
@@ -45,6 +47,15 @@ def flag(value: object, where: str) -> bool:
     """A truth value, which no number stands for."""
     if not isinstance(value, bool):
         raise wrong(where, value, "true or false")
+    return value
+
+
+def flag_or_auto(value: object, where: str) -> bool | None:
+    """A truth value, or ``None`` for ``auto``."""
+    if value == AUTO:
+        return None
+    if not isinstance(value, bool):
+        raise wrong(where, value, "true, false or auto")
     return value
 
 

@@ -42,11 +42,10 @@ def tap(network: nn.Module, names: Iterable[str]) -> Iterator[list[Tapped]]:
         names: Dotted names of modules.
     """
     calls: list[Tapped] = []
-    modules: Mapping[str, nn.Module] = dict(network.named_modules())
     handles = []
     try:
         for name in names:
-            handles.append(modules[name].register_forward_hook(_keeper(name, calls)))
+            handles.append(network.get_submodule(name).register_forward_hook(_keeper(name, calls)))
         yield calls
     finally:
         for handle in handles:

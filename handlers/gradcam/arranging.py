@@ -1,0 +1,77 @@
+"""A network in the precision and the memory layout that it is to compute in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gradcam.readout import Readout
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""By name; what maps are made of is float32 in any case."""
+
+
+def lower_precision(network: nn.Module, dtype: torch.dtype, readout: Readout, like: Tensor) -> None:
+    """Casts a network in place, but for what would lose more than it gains.
+
+    Batch normalisation keeps its running statistics in float32, and takes any input. So does the
+    linear layer that gives the logits: bfloat16 has eight significant bits, so that logits between
+    8 and 16 would lie a sixteenth apart and the best two classes often be equal.
+
+    Args:
+        network: In float32 and in evaluation mode.
+        dtype: ``torch.bfloat16`` or ``torch.float16``.
+        readout: From its output to logits.
+        like: A batch ``[1, 3, H, W]`` that it takes, in float32 and on its device.
+    """
+    last = _last_linear(network, readout, like)
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) or module is last:
+            continue
+        for held in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if held.is_floating_point():
+                held.data = held.data.to(dtype)
+    if last is not None:
+        last.register_forward_pre_hook(_in_full)
+
+
+def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lays the weights of convolutions out in place.
+
+    With ``torch.channels_last`` the numbers of a pixel lie beside each other, which is the order
+    that convolutions compute in: with ``torch.contiguous_format`` each reorders what it gets.
+    """
+    for held in network.parameters():
+        if held.dim() == 4:
+            held.data = held.data.contiguous(memory_format=memory_format)
+
+
+def _in_full(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        one.float() if isinstance(one, Tensor) and one.is_floating_point() else one
+        for one in inputs
+    )
+
+
+def _last_linear(network: nn.Module, readout: Readout, like: Tensor) -> nn.Module | None:
+    """The linear layer whose output the logits are, if there is one."""
+    outputs: list[tuple[nn.Module, Tensor]] = []
+
+    def keeper(module: nn.Module) -> Callable[..., None]:
+        return lambda _module, _inputs, output: outputs.append((module, output))
+
+    handles = [
+        module.register_forward_hook(keeper(module))
+        for module in network.modules()
+        if isinstance(module, nn.Linear)
+    ]
+    try:
+        with torch.inference_mode():
+            logits = readout.find(network(like))
+    finally:
+        for handle in handles:
+            handle.remove()
+    given = (module for module, output in outputs if output.data_ptr() == logits.data_ptr())
+    return next(given, None)
