@@ -19,12 +19,13 @@ def networks_parser(
     )
     parser.add_argument("architectures", nargs="*", default=architectures)
     parser.add_argument(
-        "--rounds", type=_turns, default=rounds, help="turns, at least 2 (default: %(default)s)"
+        "--rounds", type=turns, default=rounds, help="turns, at least 2 (default: %(default)s)"
     )
     return parser
 
 
-def _turns(text: str) -> int:
+def turns(text: str) -> int:
+    """How many turns: at least 2."""
     if not text.isdecimal() or int(text) < 2:  # one has no quartiles
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 up")
     return int(text)

@@ -1,14 +1,22 @@
 """Timing in turns, so that a machine whose speed drifts favours nothing; finds the engine."""
 
+import gc
+import math
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
+import finding  # noqa: F401 - it finds the engine
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "handlers"))
+_LEAST_SECONDS = 0.05
+"""What a turn of many calls takes at least."""
+
+_MOST_CALLS = 20
+
+Opening = Callable[[], AbstractContextManager[Callable[[], object]]]
+"""What readies a piece of work for one turn, and clears up after it."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -38,3 +46,58 @@ def ratios(
         seconds(warm)
     turns = [(seconds(unit), seconds(work)) for _ in range(rounds)]
     return [both[1] / both[0] for both in turns], statistics.median(both[0] for both in turns)
+
+
+def in_rotation(
+    openings: Mapping[str, Opening], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """How long pieces of work take, one turn each in every round.
+
+    Another one begins each round, and every second round goes backwards, so that none has always
+    the same before it. Opening, closing and collecting garbage are not timed. Where one call is
+    short a turn has several, and counts their mean.
+
+    Args:
+        openings: By name.
+        rounds: How many.
+
+    Returns:
+        The seconds of a call in every round, and how many calls a turn has, both by name.
+    """
+    calls = {}
+    for name, opening in openings.items():
+        with opening() as work:
+            seconds(work)
+            calls[name] = calls_of(seconds(work))
+    samples: dict[str, list[float]] = {name: [] for name in openings}
+    gc.collect()
+    gc.freeze()  # what is there already need not be gone through before every turn
+    try:
+        for turn in range(rounds):
+            for name in order_of(list(openings), turn):
+                with openings[name]() as work:
+                    gc.collect()
+                    samples[name].append(_mean_seconds(work, calls[name]))
+    finally:
+        gc.unfreeze()
+    return samples, calls
+
+
+def calls_of(one: float) -> int:
+    """How many calls a turn has, when one takes so many seconds."""
+    return min(_MOST_CALLS, max(1, math.ceil(_LEAST_SECONDS / one)))
+
+
+def order_of(names: Sequence[str], turn: int) -> list[str]:
+    """Who comes when in a round."""
+    start = turn % len(names)
+    order = [*names[start:], *names[:start]]
+    return order[::-1] if turn % 2 else order
+
+
+def _mean_seconds(work: Callable[[], object], calls: int) -> float:
+    def repeatedly() -> None:
+        for _ in range(calls):
+            work()
+
+    return seconds(repeatedly) / calls

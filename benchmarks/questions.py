@@ -9,12 +9,12 @@ for the backward pass of eight pictures, less parameters, buffers and one tensor
 activation's size, and the same of the network whose parameters are not frozen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from command_line import networks_parser
 from interleaved import quartiles, ratios
-from torch import Tensor, nn
+from saved import saved_mebibytes
 
 from gradcam import Ask, Explainer, Top, freeze
 from gradcam.networks import build_network
@@ -28,43 +28,6 @@ QUESTIONS: Mapping[str, Ask] = {
     "flip": Ask(flip=True),
     "smooth 4": Ask(smooth=4),
 }
-
-
-def saved_mebibytes(network: nn.Module, run: Callable[[], object], activation: int) -> float:
-    """What autograd saves while ``run`` runs.
-
-    Counted are the bytes of every storage that a saved tensor lies in, whole and once, however
-    many tensors lie in it and whenever it is let go. Not counted are the network's parameters and
-    buffers, and one storage, if there is any, with a saved tensor of ``activation`` numbers: it is
-    taken to be the target activation, which an explanation needs anyway. Every further tensor of
-    that size, such as a copy, is counted.
-
-    Args:
-        network: Its parameters and buffers are not counted.
-        run: Explains.
-        activation: How many numbers the target activation has.
-
-    Returns:
-        Mebibytes.
-    """
-    own = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
-    own |= {tensor.untyped_storage().data_ptr() for tensor in network.buffers()}
-    sizes: dict[int, int] = {}
-    fitting: list[int] = []  # addresses, of which the first is the activation
-    kept: list[Tensor] = []  # so that no address is used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
-            kept.append(tensor)
-            if tensor.numel() == activation:
-                fitting.append(storage.data_ptr())
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        run()
-    return sum(size for place, size in sizes.items() if place not in fitting[:1]) / 2**20
 
 
 def measure(architecture: str, rounds: int, names: list[str]) -> str:
