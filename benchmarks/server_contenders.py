@@ -1,0 +1,95 @@
+"""Who is measured, what each is asked, and the photographs that are sent."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import skimage.data
+from PIL import Image, ImageOps
+
+from load import Shot
+
+OURS, STOCK = "ours", "stock"
+
+_SIZE = (500, 375)
+_OVERLAY = {"X-Explain-Overlay": "jpeg"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A question to a handler.
+
+    Attributes:
+        handler: ``ours``, a variant of ours, or one of the peers.
+        asked: What, in a word or two.
+        verb: ``predictions`` or ``explanations``.
+        headers: The options.
+        dear: Whether a batch takes so long that a few rounds of it must do.
+    """
+
+    handler: str
+    asked: str
+    verb: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    dear: bool = False
+
+    @property
+    def name(self) -> str:
+        """For tables and flags."""
+        return f"{self.handler} {self.asked}"
+
+    def archive(self, model: str) -> str:
+        """The name under which its archive of this model is served."""
+        return f"{model}-{self.handler}"
+
+    def shots(self, url: str, model: str, photographs: Sequence[bytes]) -> list[Shot]:
+        """One for each photograph, to the server at ``url``."""
+        headers = {"Content-Type": "image/jpeg", **self.headers}
+        path = f"{url}/{self.verb}/{self.archive(model)}"
+        return [Shot(path, photograph, headers) for photograph in photographs]
+
+
+def ours(handler: str = OURS) -> list[Contender]:
+    """What our handler, or a variant of it, is asked."""
+    return [
+        Contender(handler, "predictions", "predictions"),
+        Contender(handler, "grid", "explanations"),
+        Contender(handler, "overlay", "explanations", _OVERLAY),
+    ]
+
+
+FIVE_TARGETS = Contender(OURS, "five targets", "explanations", {"X-Explain-Target": "top5"})
+STOCK_PREDICTIONS = Contender(STOCK, "predictions", "predictions")
+
+PEER_EXPLANATIONS = (
+    Contender(STOCK, "explanations", "explanations", dear=True),
+    Contender("pytorch-grad-cam", "map", "explanations"),
+    Contender("pytorch-grad-cam", "overlay", "explanations", _OVERLAY),
+    Contender("torch-cam", "map", "explanations"),
+    Contender("torch-cam", "overlay", "explanations", _OVERLAY),
+)
+
+
+def read_photographs() -> tuple[list[bytes], str]:
+    """JPEGs of 500×375 pixels at quality 90, and where they come from.
+
+    Those in ``photos/`` of the folder that ``GRADCAM_TEST_DATA`` names, else scikit-image's.
+    """
+    folder = Path(os.environ.get("GRADCAM_TEST_DATA", "")) / "photos"
+    if "GRADCAM_TEST_DATA" in os.environ and folder.is_dir():
+        pictures: list[Image.Image] = [Image.open(path) for path in sorted(folder.iterdir())]
+        source = f"{len(pictures)} photographs of a folder"
+    else:
+        names = ("chelsea", "astronaut", "coffee", "rocket")
+        pictures = [Image.fromarray(getattr(skimage.data, name)()) for name in names]
+        source = f"scikit-image's {', '.join(names)}"
+    return [_jpeg(picture) for picture in pictures], source
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    upright = ImageOps.exif_transpose(picture).convert("RGB")
+    file = io.BytesIO()
+    ImageOps.fit(upright, _SIZE, Image.Resampling.LANCZOS).save(file, "JPEG", quality=90)
+    return file.getvalue()
