@@ -20,7 +20,16 @@ import torch
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """Of the processor: those that decide which kernels run."""
 
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "grad-cam", "torchcam", "captum")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "torchserve",
+    "numpy",
+    "pillow",
+    "grad-cam",
+    "torchcam",
+    "captum",
+)
 
 
 def describe(device: torch.device) -> dict[str, Any]:

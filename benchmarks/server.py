@@ -20,7 +20,8 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "scripts"))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "handlers"))
 
-from machine import describe_machine
+import torch
+from machine import describe
 from server_archives import PEERS, Batching, package_ours, package_peer
 from server_arguments import SOAK, contenders_of, read_arguments
 from server_contenders import OURS, Contender, ours, read_photographs
@@ -51,7 +52,7 @@ def measure(arguments: argparse.Namespace, command: str, out: Path) -> Found:
     """Packages, serves and measures; what is found so far is written after every step."""
     photographs, source = read_photographs()
     about = {
-        "machine": describe_machine(),
+        "machine": describe(torch.device("cpu")),
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "photographs": source,

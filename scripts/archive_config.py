@@ -26,6 +26,8 @@ def make_config(options: PackagingOptions, section: Mapping[str, Any]) -> dict[s
     told["preprocessing"] = told.pop("preprocessing")
     if options.limits:
         told["limits"] = dict(key_value("--limit", text) for text in options.limits)
+    if options.execution:
+        told["execution"] = dict(key_value("--execution", text) for text in options.execution)
     return {
         "minWorkers": options.workers,
         "maxWorkers": options.workers,
@@ -53,6 +55,8 @@ def choose_preprocessing(options: PackagingOptions, known: Mapping[str, Any]) ->
         chosen["resize"] = options.resize
     if options.squash:
         chosen["squash"] = True
+    if options.reduced_decoding:
+        chosen["reduced_decoding"] = True
     if options.interpolation:
         chosen["interpolation"] = options.interpolation
     for name in ("mean", "std"):

@@ -20,7 +20,7 @@ SOURCE_OPTIONS = {
 """The options that say which model, of which one is given: flag, and source in the settings."""
 
 
-FLAGS = {"limits": "--limit", "arch_options": "--arch-option"}
+FLAGS = {"limits": "--limit", "execution": "--execution", "arch_options": "--arch-option"}
 """The flags of the options that may be repeated; the others are called as their fields."""
 
 
@@ -50,7 +50,9 @@ class PackagingOptions:
         std: Likewise.
         activation: How logits become probabilities.
         output: The name or place of the logits among what the network gives.
+        reduced_decoding: Decode large JPEGs at a fraction of their size.
         limits: ``KEY=VALUE`` each.
+        execution: ``KEY=VALUE`` each: how the serving device computes.
         arch_options: ``KEY=VALUE`` each, for the architecture's constructor.
         timm: The name of one of timm's architectures.
         model_file: The user's own model file.
@@ -78,7 +80,9 @@ class PackagingOptions:
     std: str | None = None
     activation: str | None = None
     output: str | None = None
+    reduced_decoding: bool = False
     limits: tuple[str, ...] = ()
+    execution: tuple[str, ...] = ()
     arch_options: tuple[str, ...] = ()
     model_name: str | None = None
     version: str = "1.0"

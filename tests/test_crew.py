@@ -40,9 +40,7 @@ def test_a_containers_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: 
 
 @pytest.mark.parametrize(("quota", "cores"), [("-1", HERE), ("100000", 1), ("x", HERE)])
 def test_control_groups_of_version_one(tmp_path: Path, quota: str, cores: int) -> None:
-    mounted(
-        tmp_path, cpu__cpu_dot_cfs_quota_us=quota, cpu__cpu_dot_cfs_period_us="100000"
-    )
+    mounted(tmp_path, cpu__cpu_dot_cfs_quota_us=quota, cpu__cpu_dot_cfs_period_us="100000")
     assert count_cores(tmp_path) == cores
 
 

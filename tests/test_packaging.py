@@ -122,6 +122,7 @@ def test_options_end_up_in_the_configuration(packager: Packager, tmp_path: Path)
         *("--layer", "stage3", "--method", "gradcam", "--resize", "200", "--crop-size", "160x192"),
         *("--batch-size", "3", "--max-batch-delay", "70", "--workers", "2"),
         *("--limit", "max_pixels=1000000", "--limit", "max_targets=2"),
+        *("--execution", "precision=bf16", "--execution", "threads=2", "--reduced-decoding"),
         to=tmp_path,
     )
     config = config_in(archive)
@@ -133,7 +134,9 @@ def test_options_end_up_in_the_configuration(packager: Packager, tmp_path: Path)
     assert (section["architecture"], section["num_classes"]) == (ARCHITECTURE, 4)
     assert (section["layer"], section["method"]) == ("stage3", "gradcam")
     assert section["limits"] == {"max_pixels": 1_000_000, "max_targets": 2}
+    assert section["execution"] == {"precision": "bf16", "threads": 2}
     preprocessing = section["preprocessing"]
+    assert preprocessing["reduced_decoding"] is True
     assert (preprocessing["resize"], preprocessing["crop_size"]) == (200, [160, 192])
     assert preprocessing["squash"] is False
 
