@@ -142,8 +142,8 @@ def _against_forward(rows: Sequence[Row]) -> list[Verdict]:
     without = f" (without {', '.join(missing)})" if missing else ""
     return [
         Verdict(
-            f"explanation over forward, batch {_JUDGED_BATCH}, geometric mean over models{without}: "
-            f"{mean} (limit {_MOST:.2f})",
+            f"explanation over forward, batch {_JUDGED_BATCH}, geometric mean over models{without}"
+            f": {mean} (limit {_MOST:.2f})",
             mean.middle <= _MOST if whole else None,
         ),
         Verdict(
@@ -171,8 +171,8 @@ def _against_peers(results: Results, rows: Sequence[Row]) -> list[Verdict]:
         found.append(
             Verdict(
                 f"ours over the best peer, worst of {len(pairs)} rows: {pairs[worst]} ({model}, "
-                f"batch {batch}, {_targets(targets)}, {best}; limit {_MOST_OF_BEST:.2f}, beyond it: "
-                f"{beyond})",
+                f"batch {batch}, {_targets(targets)}, {best}; limit {_MOST_OF_BEST:.2f}, beyond "
+                f"it: {beyond})",
                 beyond == 0,
             )
         )

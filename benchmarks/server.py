@@ -11,6 +11,7 @@ Writes server.json, with every latency, and server.png; prints tables and what t
 import argparse
 import datetime
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,9 +23,10 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "handlers"))
 
 import torch
 from machine import describe
+from photographs import read_photographs
 from server_archives import PEERS, Batching, package_ours, package_peer
 from server_arguments import SOAK, contenders_of, read_arguments
-from server_contenders import OURS, Contender, ours, read_photographs
+from server_contenders import OURS, Contender, ours
 from server_measure import Bench, closed_rounds, lone_client, open_loops, soak
 from server_plot import draw
 from server_report import report
@@ -36,6 +38,7 @@ from torchserve_process import TorchServe
 def main(given: Sequence[str] | None = None) -> int:
     """Runs the command line."""
     arguments = read_arguments(__doc__, given)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     out: Path = arguments.out
     if arguments.draw:
         found, out = Found.read(arguments.draw), arguments.draw.parent

@@ -39,7 +39,7 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
 import cv2
 import torch
 
-from gradcam import crew, document, labels, networks, service
+from gradcam import crew, document, heap, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.settings import read_settings
 
@@ -81,6 +81,7 @@ def _load(context: Any) -> service.Service:
     # torch would start a thread for each of the machine's cores, in every worker
     threads = settings.execution.threads or crew.share_of_cores(_workers(context.model_yaml_config))
     torch.set_num_threads(threads)
+    heap.keep_freed_memory()
     cv2.setNumThreads(1)  # the pictures of a batch are drawn beside each other
     # TF32 keeps ten bits of a float32's mantissa, and maps would differ from exact ones by 1e-3
     torch.backends.cudnn.allow_tf32 = False

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage.data
 from PIL import Image, ImageOps
 
 from gradcam.picture import decode_picture
@@ -187,3 +188,48 @@ def test_a_transparent_colour_without_a_palette_becomes_white(mode: str) -> None
     decoded = np.asarray(decode(encode(image, "PNG", transparency=clear)))
     assert (decoded[:, :4] == 255).all()
     assert (decoded[:, 4:] < 200).all()
+
+
+# --- at a reduced scale ---
+
+
+def large_photograph(**options: Any) -> bytes:
+    """A JPEG of 1536×1024 pixels."""
+    image = Image.fromarray(skimage.data.astronaut()).resize((1536, 1024))
+    return encode(image, "JPEG", quality=90, **options)
+
+
+@pytest.mark.parametrize(
+    ("reduce_to", "size"),
+    [
+        (0, (1536, 1024)),
+        (512, (768, 512)),
+        (256, (384, 256)),
+        (100, (192, 128)),
+        (600, (1536, 1024)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_scale_that_keeps_what_is_needed(
+    reduce_to: int, size: tuple[int, int]
+) -> None:
+    data = large_photograph()
+    picture = decode_picture(data, len(data), 10_000_000, reduce_to=reduce_to)
+    assert (picture.width, picture.height) == (1536, 1024)
+    assert picture.pixels.shape[1::-1] == size
+    whole = Image.open(io.BytesIO(data)).resize(picture.pixels.shape[1::-1], Image.Resampling.BOX)
+    assert far(Image.fromarray(picture.pixels), whole) < 40
+
+
+def test_a_turned_jpeg_is_as_wide_as_it_is_high_at_a_reduced_scale_too() -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by a quarter
+    data = large_photograph(exif=exif)
+    picture = decode_picture(data, len(data), 10_000_000, reduce_to=256)
+    assert (picture.width, picture.height) == (1024, 1536)
+    assert picture.pixels.shape == (384, 256, 3)
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    data = encode(small_cat(), "PNG")
+    picture = decode_picture(data, len(data), 10_000_000, reduce_to=8)
+    assert picture.pixels.shape == (picture.height, picture.width, 3)

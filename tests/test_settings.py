@@ -65,7 +65,7 @@ def test_every_setting_is_read() -> None:
                 "channels_last": False,
                 "compile": True,
                 "threads": 3,
-                "warm_up": False,
+                "warm_up": True,
                 "cuda_graphs": False,
             },
         )
@@ -77,7 +77,7 @@ def test_every_setting_is_read() -> None:
         300, (200, 280), True, "bicubic", True, (0.0, 0.5, 1.0), (1.0, 2.0, 3.5)
     )
     assert settings.limits == Limits(*range(1, len(fields(Limits)) + 1))
-    assert settings.execution == Execution("bf16", False, True, 3, False, False)
+    assert settings.execution == Execution("bf16", False, True, 3, True, False)
 
 
 def test_one_number_is_a_square_crop_and_empty_sections_are_the_defaults() -> None:
@@ -237,6 +237,11 @@ def test_a_wrong_limit_is_told_the_same(field: object, wrong: object) -> None:
 def test_how_to_compute_is_checked_too(name: str, value: object, wanted: str) -> None:
     message = refusal(section(execution={name: value}))
     assert f"handler: gradcam: execution: {name}: {value!r} is not {wanted}" in message
+
+
+def test_what_is_compiled_is_compiled_while_it_warms_up() -> None:
+    message = refusal(section(execution={"compile": True, "warm_up": False}))
+    assert "execution: warm_up: False is not for a network to be compiled" in message
 
 
 def test_channels_last_is_automatic_unless_it_is_told() -> None:

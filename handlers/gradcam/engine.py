@@ -1,5 +1,6 @@
 """Logits and raw maps of a batch: one forward pass, and what is asked for beyond it."""
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from gradcam.readout import Readout
 from gradcam.replay import Work, record
 from gradcam.runner import Runner
 from gradcam.usual import Usual
+
+logger = logging.getLogger(__name__)
 
 
 class Explainer:
@@ -147,7 +150,8 @@ class Explainer:
         """Predicts and explains batches of noise, so that no later one of their sizes is slow.
 
         Much is made once for each size and kept: convolutions choose their algorithms, and memory
-        is taken from the system. What ``torch.compile`` made is compiled now or never.
+        is taken from the system. What ``torch.compile`` made is compiled now; if that fails, the
+        network that it was made of takes its place.
 
         Args:
             sizes: Pictures in a batch.
@@ -166,9 +170,17 @@ class Explainer:
             self._laid_out(torch.randn((size, 3, *self._size), device=self.device))
             for size in sorted(set(sizes), reverse=True)
         ]
-        for batch in batches:
-            for one in dict.fromkeys((None, ask)):
-                self.run(batch, [one] * len(batch))
+        try:
+            self._try(batches, ask)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            if self.network is self._eager:
+                raise
+            # such as for want of a C++ compiler; a request must not meet that
+            logger.warning("gradcam: the network is not compiled, for that failed: %s", error)
+            self.network = self._eager
+            self._try(batches, ask)
         if self.network is not self._eager or not (self.device.type == "cuda" or at_once):
             return
         explain = (
@@ -182,6 +194,11 @@ class Explainer:
             if explain:
                 examples = [(batch, explain.best(batch)) for batch in batches]
                 self._usual = (explain, record(explain.answer, examples))
+
+    def _try(self, batches: Sequence[Tensor], ask: Ask | None) -> None:
+        for batch in batches:
+            for one in dict.fromkeys((None, ask)):
+                self.run(batch, [one] * len(batch))
 
     def _laid_out(self, batch: Tensor) -> Tensor:
         return batch.to(self.dtype).contiguous(memory_format=self._format)

@@ -67,7 +67,8 @@ def run_forward(
     Raises:
         UnusableLayer: A layer that is asked for cannot be used.
     """
-    named, call = tapped_layers(table, asks), compiled or network
+    named = tapped_layers(table, asks)
+    call = network if compiled is None else compiled  # a compiled network may be false
     with torch.inference_mode(mode=False), torch.enable_grad(), tap(network, named) as calls:
         # a tensor made in inference mode cannot take part in autograd
         logits = readout(call(batch.clone() if batch.is_inference() else batch))

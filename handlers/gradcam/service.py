@@ -51,9 +51,10 @@ def make_explainer(network: nn.Module, settings: Settings) -> Explainer:
     Raises:
         EngineFault: The network fails on pictures of the settings' size.
     """
-    compiled = cast(nn.Module, torch.compile(network)) if settings.execution.compile else None
+    if settings.execution.compile:
+        network = cast(nn.Module, torch.compile(network))
     return Explainer(
-        compiled or network,
+        network,
         settings.preprocessing.crop_size,
         output=settings.output,
         activation=settings.activation,

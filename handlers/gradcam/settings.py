@@ -225,6 +225,8 @@ def _preprocessing(section: object, where: str) -> Preprocessing:
 def _execution(section: object, where: str) -> Execution:
     values = section_of(section, where, Execution) if section is not None else {}
     default = Execution()
+    if values.get("compile") and not values.get("warm_up", True):
+        raise wrong(f"{where}: warm_up", False, "for a network to be compiled, which happens then")
     return Execution(
         precision=choice(
             values.get("precision", default.precision), f"{where}: precision", tuple(PRECISIONS)

@@ -1,0 +1,275 @@
+"""Where the time of an explanation goes, from the bytes of a JPEG to those of the answer.
+
+Examples:
+    python benchmarks/stages.py
+    python benchmarks/stages.py resnet50 --execution precision=bf16 --batch 8
+    python benchmarks/stages.py resnet50 --device cuda --batch 1 32 --rounds 30
+
+All stages of one batch take their turn in every round, in this process and without a server, each
+alone: so much of it as the worker does in several threads at once (reading and writing) is timed in
+one. What follows is the whole walk of a batch as the worker does it, with as many threads as cores:
+predictions, explanations with the grid, and with a JPEG overlay. On a CUDA device the same is asked
+of recorded graphs and of the general way. Photographs are scikit-image's, or those of the folder
+photos/ in GRADCAM_TEST_DATA, at 500×375 pixels. Prints a table, and writes stages.json and
+stages.png. What TorchServe itself adds is benchmarks/server.py's to say.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from command_line import turns
+from finding import ROOT
+from interleaved import order_of, seconds
+from machine import describe
+
+sys.path.insert(1, str(ROOT / "scripts"))
+
+from photographs import read_photographs
+
+from archive_config import key_value
+from gradcam import Ask, Explainer, Outcome, drawing, freeze, render
+from gradcam.answer import Writer
+from gradcam.crew import count_cores
+from gradcam.document import ModelCard, grid_of
+from gradcam.drawing import Subject
+from gradcam.geometry import plan_view
+from gradcam.labels import parse_class_names
+from gradcam.networks import build_network
+from gradcam.options import Vocabulary, parse_options
+from gradcam.picture import decode_picture
+from gradcam.preprocess import normalise, show
+from gradcam.service import Service, make_explainer
+from gradcam.settings import Settings, read_settings
+
+DEFAULT_ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v3_large")
+STAGES = (
+    *("decode", "resize", "transfer, normalise", "forward", "gradient, map"),
+    *("document", "overlay", "encode"),
+)
+_ALONE = "the forward pass alone"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network and batch size.
+
+    Attributes:
+        architecture: Torchvision's.
+        batch: Pictures.
+        seconds: By stage and by walk, those of a batch in every round.
+    """
+
+    architecture: str
+    batch: int
+    seconds: Mapping[str, Sequence[float]]
+
+    def milliseconds(self, name: str) -> float:
+        """The median of a picture."""
+        return statistics.median(self.seconds[name]) / self.batch * 1000
+
+    def over(self, name: str, other: str) -> float:
+        """The median of the ratios within a round."""
+        pairs = zip(self.seconds[name], self.seconds[other], strict=True)
+        return statistics.median(mine / theirs for mine, theirs in pairs)
+
+
+def measure(
+    architecture: str, batch: int, device: torch.device, execution: Mapping[str, Any], rounds: int
+) -> Row:
+    """Times every stage and every walk once in each round."""
+    works = works_of(architecture, batch, device, execution)
+    for work in works.values():
+        seconds(work)
+    samples: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds):
+        for name in order_of(list(works), turn):
+            samples[name].append(seconds(works[name]))
+    forward = samples["forward"]
+    # an explanation contains a forward pass: what it takes beyond the one of its round
+    both = zip(samples["gradient, map"], forward, strict=True)
+    samples["gradient, map"] = [explained - plain for explained, plain in both]
+    return Row(architecture, batch, samples)
+
+
+def works_of(
+    architecture: str, batch: int, device: torch.device, execution: Mapping[str, Any]
+) -> dict[str, Callable[[], object]]:
+    """What is timed, by name."""
+    settings = read_settings(
+        {"handler": {"gradcam": {**_section(architecture), "execution": dict(execution)}}}
+    )
+    explainer = _explainer(architecture, settings, device)
+    classes = parse_class_names({}, settings.num_classes)
+    card = ModelCard(architecture, "1", architecture, "0")
+    cycle = read_photographs()[0]
+    files = [cycle[number % len(cycle)] for number in range(batch)]
+    preprocessing = settings.preprocessing
+    decoded = [decode_picture(data, 10**8, 10**8) for data in files]
+    views = [plan_view(picture.frame, preprocessing) for picture in decoded]
+    shown = [show(*both, preprocessing.interpolation) for both in zip(decoded, views, strict=True)]
+    ready = normalise(shown, preprocessing, device, explainer.dtype)
+    outcomes = explainer.run(ready, [Ask()] * batch)
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+    default = explainer.layers.default
+    assert default is not None
+    vocabulary = Vocabulary(classes, explainer.layers, (default,), settings.method, 16)
+    subjects = [
+        Subject(picture.width, picture.height, view, picture.pixels, parse_options({}, vocabulary))
+        for picture, view in zip(decoded, views, strict=True)
+    ]
+    writer = Writer(card, classes, settings.limits)
+    grids = [grid_of(outcome.maps[0]) for outcome in outcomes if isinstance(outcome, Outcome)]
+    pairs = list(zip(subjects, grids, strict=True))
+    laid = [drawing.overlay(*pair) for pair in pairs]
+    service = Service(explainer, settings, classes, card, count_cores())
+    service.warm_up(batch)
+
+    def walk(*, explain: bool, **options: str) -> Callable[[], object]:
+        requests = [
+            (
+                {"data": data, **{key: value.encode() for key, value in options.items()}},
+                {"explain": str(explain)},
+            )
+            for data in files
+        ]
+        assert all(response.status == 200 for response in service.answer(requests))
+        return lambda: service.answer(requests)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            explainer.network(ready)
+
+    works: dict[str, Callable[[], object]] = {
+        "decode": lambda: [decode_picture(data, 10**8, 10**8) for data in files],
+        "resize": lambda: [
+            show(*both, preprocessing.interpolation) for both in zip(decoded, views, strict=True)
+        ],
+        "transfer, normalise": lambda: normalise(shown, preprocessing, device, explainer.dtype),
+        "forward": lambda: explainer.run(ready, [None] * batch),
+        "gradient, map": lambda: explainer.run(ready, [Ask()] * batch),
+        "document": lambda: [
+            writer.explanations([subject], [outcome], wrapped=False)
+            for subject, outcome in zip(subjects, outcomes, strict=True)
+            if isinstance(outcome, Outcome)
+        ],
+        "overlay": lambda: [drawing.overlay(*pair) for pair in pairs],
+        "encode": lambda: [render.encode(pixels, "jpeg") for pixels in laid],
+        _ALONE: bare,
+        "predictions": walk(explain=False),
+        "explanations, grid": walk(explain=True),
+        "explanations, JPEG overlay": walk(explain=True, overlay="jpeg"),
+    }
+    if device.type == "cuda":
+        eager = _explainer(architecture, settings, device)
+        works["explanation without a graph"] = lambda: eager.run(ready, [Ask()] * batch)
+        works["explanation from a graph"] = works["gradient, map"]  # the service warmed it up
+    return works
+
+
+def _section(architecture: str) -> dict[str, Any]:
+    return {"architecture": architecture, "num_classes": 1000}
+
+
+def _explainer(architecture: str, settings: Settings, device: torch.device) -> Explainer:
+    torch.manual_seed(0)
+    network = freeze(build_network(architecture, settings.num_classes).eval()).to(device)
+    return make_explainer(network, settings)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Milliseconds of a picture, in Markdown."""
+    names = list(dict.fromkeys(name for row in rows for name in row.seconds))
+    heads = " | ".join(f"{row.architecture}, batch {row.batch}" for row in rows)
+    lines = [
+        f"| ms a picture | {heads} |",
+        "|---|" + "---|" * len(rows),
+    ]
+    for name in names:
+        cells = [f"{row.milliseconds(name):.2f}" if name in row.seconds else "" for row in rows]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name, other in (
+        ("explanations, grid", "predictions"),
+        ("explanations, JPEG overlay", "predictions"),
+        ("explanations, JPEG overlay", _ALONE),
+        ("explanation without a graph", "explanation from a graph"),
+    ):
+        if all(name in row.seconds for row in rows):
+            cells = [f"{row.over(name, other):.2f}" for row in rows]
+            lines.append(f"| **{name} over {other}** | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
+    parser.add_argument("--batch", nargs="+", type=int, default=[8], help="default: 8")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--execution",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how the device computes, such as precision=bf16; may be repeated",
+    )
+    parser.add_argument("--rounds", type=turns, default=15, help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "run/benchmarks/stages", metavar="FOLDER"
+    )
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    execution = dict(key_value("--execution", text) for text in arguments.execution)
+    about = describe(device)
+    rows = []
+    for architecture in arguments.architectures:
+        for batch in arguments.batch:
+            rows.append(measure(architecture, batch, device, execution, arguments.rounds))
+            print(f"{architecture}, batch {batch}: done", file=sys.stderr, flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    document = {
+        "machine": about,
+        "command": ["python", "benchmarks/stages.py", *sys.argv[1:]],
+        "rows": [
+            {"architecture": row.architecture, "batch": row.batch, "seconds": dict(row.seconds)}
+            for row in rows
+        ],
+    }
+    (arguments.out / "stages.json").write_text(json.dumps(document), encoding="utf-8")
+    print(table(rows))
+    draw(rows, arguments.out / "stages.png")
+    return 0
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """One bar for each row, with its stages one after the other."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - it may be missing
+        from matplotlib import pyplot as plt  # noqa: PLC0415
+    except ModuleNotFoundError:
+        print("matplotlib is not installed, so there is no plot")
+        return
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.6 * len(rows)), layout="constrained")
+    names = [f"{row.architecture}, batch {row.batch}" for row in rows]
+    start = [0.0] * len(rows)
+    for stage, colour in zip(STAGES, mpl.color_sequences["tab10"], strict=False):
+        widths = [max(0.0, row.milliseconds(stage)) for row in rows]
+        axes.barh(names, widths, left=start, label=stage, color=colour)
+        start = [left + width for left, width in zip(start, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("ms a picture, each stage alone")
+    axes.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.22))
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Which ways to serve a model are tried, in which order, and which of them is best."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+BATCH_SIZES = (1, 2, 4, 8, 16)
+DELAYS = (1, 5, 20)  # milliseconds
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One way to serve a model.
+
+    Attributes:
+        precision: Of ``handler: gradcam: execution``.
+        workers: Processes.
+        threads: Of each.
+        batch_size: Requests that a batch holds at most.
+        delay: Milliseconds that a batch waits for more.
+    """
+
+    precision: str
+    workers: int
+    threads: int
+    batch_size: int = 8
+    delay: int = 5
+
+    def __str__(self) -> str:
+        return (
+            f"{self.precision}, {self.workers} × {self.threads} threads, batches of "
+            f"{self.batch_size} that wait {self.delay} ms"
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a setup did under load.
+
+    Attributes:
+        setup: It.
+        rate: Answers per second with as many clients as fill its batches.
+        busy: The 95th percentile of the latency then, in seconds.
+        lone: The median latency of a single client, in seconds.
+        errors: Requests without a sound answer.
+    """
+
+    setup: Setup
+    rate: float
+    busy: float
+    lone: float
+    errors: int
+
+    def within(self, limit: float) -> bool:
+        """Whether every answer was sound, and came in time under full load."""
+        return not self.errors and self.busy <= limit
+
+
+def search(
+    cores: int, precisions: Sequence[str], measure: Callable[[Setup], Measured], limit: float
+) -> Iterator[Measured]:
+    """Tries setups, and gives each as it is measured; the best so far is what the next vary.
+
+    First precision and the division of the cores, which decide the most; then the size of a batch,
+    then how long it waits.
+
+    Args:
+        cores: To be divided among workers.
+        precisions: To be tried.
+        measure: Serves a setup and loads it.
+        limit: Seconds within which 95 of 100 answers must come under full load.
+    """
+    found: dict[Setup, Measured] = {}
+
+    def try_all(setups: Iterable[Setup]) -> Iterator[Measured]:
+        for setup in setups:
+            if setup not in found:
+                found[setup] = measure(setup)
+                yield found[setup]
+
+    def so_far() -> Setup:
+        leader = best(found.values(), limit)
+        assert leader is not None
+        return leader.setup
+
+    yield from try_all(
+        Setup(precision, workers, cores // workers)
+        for precision in precisions
+        for workers in divisions(cores)
+    )
+    base = so_far()
+    yield from try_all(replace(base, batch_size=size) for size in BATCH_SIZES)
+    base = so_far()
+    yield from try_all(replace(base, delay=delay) for delay in DELAYS)
+
+
+def divisions(cores: int) -> list[int]:
+    """Numbers of workers that share the cores evenly: powers of two, at most one for a core."""
+    return [2**n for n in range(cores.bit_length()) if 2**n <= cores]
+
+
+def best(measured: Iterable[Measured], limit: float) -> Measured | None:
+    """The highest rate within the limit; the shortest wait where none is within.
+
+    Of rates that differ by less than 3 %, which is noise, the one that serves a lone client sooner.
+    """
+    listed = list(measured)
+    timely = [one for one in listed if one.within(limit)]
+    if not timely:
+        return min(listed, key=lambda one: (one.errors, one.busy), default=None)
+    highest = max(one.rate for one in timely)
+    return min((one for one in timely if one.rate >= 0.97 * highest), key=lambda one: one.lone)
+
+
+def configured(config: Mapping[str, Any], setup: Setup) -> dict[str, Any]:
+    """A ``model-config.yaml`` with a setup in it; everything else is as it was."""
+    section = dict(config["handler"]["gradcam"])
+    section["execution"] = {
+        **section.get("execution", {}),
+        "precision": setup.precision,
+        "threads": setup.threads,
+    }
+    return {
+        **config,
+        "minWorkers": setup.workers,
+        "maxWorkers": setup.workers,
+        "batchSize": setup.batch_size,
+        "maxBatchDelay": setup.delay,
+        "handler": {**config["handler"], "gradcam": section},
+    }
+
+
+def as_document(measured: Measured) -> dict[str, Any]:
+    """For JSON."""
+    return asdict(measured)

@@ -1,0 +1,114 @@
+"""Which setups are tried, which is taken, and that an archive gets it and nothing else."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gradcam.settings import read_settings
+from live.archives import package_demo
+from tune import read_config, rewrite
+from tuning import Measured, Setup, best, configured, divisions, search
+
+PLAIN = Setup("fp32", 1, 2)
+
+
+def measured(setup: Setup = PLAIN, rate: float = 10, busy: float = 0.5, **more: float) -> Measured:
+    return Measured(
+        setup, rate, busy, lone=more.get("lone", 0.1), errors=int(more.get("errors", 0))
+    )
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4])])
+def test_workers_share_the_cores(cores: int, workers: list[int]) -> None:
+    assert divisions(cores) == workers
+
+
+def test_the_highest_rate_within_the_limit_is_taken() -> None:
+    slow, fast, late, wrong = (
+        measured(rate=10),
+        measured(rate=20),
+        measured(rate=90, busy=2.0),
+        measured(rate=99, errors=1),
+    )
+    assert best([slow, fast, late, wrong], 1.0) is fast
+
+
+def test_of_rates_that_are_nearly_equal_the_shorter_wait_is_taken() -> None:
+    waits, answers = measured(rate=100, lone=0.2), measured(rate=98, lone=0.1)
+    assert best([waits, answers, measured(rate=90, lone=0.01)], 1.0) is answers
+
+
+def test_where_nothing_is_in_time_the_shortest_wait_is_taken() -> None:
+    assert best([measured(busy=3), late := measured(busy=2)], 1.0) is late
+    assert best([], 1.0) is None
+
+
+def of(score: Callable[[Setup], float]) -> Callable[[Setup], Measured]:
+    return lambda setup: measured(setup, rate=score(setup))
+
+
+def test_what_is_best_so_far_is_what_the_next_vary() -> None:
+    def score(setup: Setup) -> float:
+        return (
+            (100 if setup.precision == "bf16" else 0)
+            + (10 if setup.workers == 2 else 0)
+            + (5 if setup.batch_size == 4 else 0)
+            + (20 if setup.delay == 20 else 0)
+        )
+
+    found = list(search(4, ["fp32", "bf16"], of(score), 1.0))
+    tried = [one.setup for one in found]
+
+    assert best(found, 1.0) == measured(Setup("bf16", 2, 2, 4, 20), rate=135)
+    assert len(set(tried)) == len(tried) == 6 + 4 + 2
+    assert all(setup.workers * setup.threads <= 4 for setup in tried)
+
+
+def test_a_configuration_keeps_what_is_not_tuned() -> None:
+    config = {
+        "batchSize": 1,
+        "responseTimeout": 120,
+        "handler": {
+            "gradcam": {
+                "architecture": "resnet18",
+                "num_classes": 3,
+                "layer": "layer3",
+                "execution": {"channels_last": False, "threads": 9},
+            }
+        },
+    }
+    tuned = configured(config, Setup("bf16", 2, 1, 4, 20))
+    assert (tuned["minWorkers"], tuned["maxWorkers"]) == (2, 2)
+    assert (tuned["batchSize"], tuned["maxBatchDelay"], tuned["responseTimeout"]) == (4, 20, 120)
+    settings = read_settings(tuned)
+    assert settings.layer == ("layer3",)
+    assert (settings.execution.precision, settings.execution.threads) == ("bf16", 1)
+    assert settings.execution.channels_last is False
+    assert config["batchSize"] == 1
+
+
+def test_an_archive_gets_the_new_configuration_and_nothing_else(tmp_path: Path) -> None:
+    package_demo(tmp_path)
+    archive = tmp_path / "demo.mar"
+    tuned = configured(read_config(archive), Setup("bf16", 2, 1, 4, 20))
+    rewrite(archive, tuned, tmp_path / "tuned.mar")
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(tmp_path / "tuned.mar") as new:
+        assert new.namelist() == old.namelist()
+        for name in old.namelist():
+            if name == "model-config.yaml":
+                assert yaml.safe_load(new.read(name)) == tuned
+            else:
+                assert new.read(name) == old.read(name)
+        assert json.loads(new.read("MAR-INF/MANIFEST.json"))["model"]["handler"]
+
+
+def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.mar"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model-config.yaml", "batchSize: 3\n")
+    with pytest.raises(KeyError):
+        read_config(path)
