@@ -51,7 +51,9 @@ def draw(results: Results, path: Path) -> None:
             panel.set_title(f"batch {batch}, {count} target{'s' if count > 1 else ''}", fontsize=10)
         panels[down, 0].set_ylabel("× the bare forward pass")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * len(batches))
+    )
     figure.suptitle(
         f"An explanation in forward passes: medians and quartiles of {results.rounds} rounds\n"
         f"{textwrap.fill(sentence(dict(results.machine)), int(across * len(batches) * 15))}",

@@ -1,17 +1,19 @@
 """What the answers must say, worked out without the engine: torchvision, autograd, definitions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
 from PIL import Image
-from torchvision import transforms
 
 from archive_dir import NUM_CLASSES, PREPROCESSING
 from gradcam.demo_network import DemoNet
+from presets import preset
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,8 @@ def refer(folder: Path, image: Image.Image) -> Reference:
     """Loads the archive's weights and shows the picture as torchvision's presets do."""
     network = DemoNet(NUM_CLASSES)
     network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    show = transforms.Compose(
-        [
-            transforms.Resize(PREPROCESSING["resize"]),
-            transforms.CenterCrop(PREPROCESSING["crop_size"]),
-            transforms.ToTensor(),
-            transforms.Normalize(PREPROCESSING["mean"], PREPROCESSING["std"]),
-        ]
-    )
+    view: Mapping[str, Any] = PREPROCESSING
+    show = preset(view["resize"], view["crop_size"], "bilinear", view["mean"], view["std"])
     inputs: torch.Tensor = show(image)[None].double()
     return Reference(network.double().eval(), inputs)
 

@@ -116,9 +116,9 @@ def test_when_time_is_up_no_further_picture_of_a_request_is_decoded(
 ) -> None:
     decoded = []
 
-    def count(data: bytes, max_bytes: int, max_pixels: int) -> Picture:
+    def count(data: bytes, *limits: int, **options: int) -> Picture:
         decoded.append(len(data))
-        return decode_picture(data, max_bytes, max_pixels)
+        return decode_picture(data, *limits, **options)
 
     monkeypatch.setattr(intake, "decode_picture", count)
     hurried = served.limited(max_seconds=1)

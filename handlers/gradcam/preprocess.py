@@ -112,8 +112,8 @@ def normalise(
     batch = torch.stack([picture.permute(1, 2, 0) for picture in pictures]).permute(0, 3, 1, 2)
     if device.type == "cuda":
         batch = batch.pin_memory()
-    mean = torch.tensor(preprocessing.mean, dtype=torch.float64).view(3, 1, 1)
-    std = torch.tensor(preprocessing.std, dtype=torch.float64).view(3, 1, 1)
-    scale, offset = (1 / (255 * std)).float(), (-mean / std).float()
-    values = batch.to(device, non_blocking=True).float()
-    return torch.addcmul(offset.to(device), values, scale.to(device)).to(dtype)
+    mean = torch.tensor(preprocessing.mean, device=device).view(3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=device).view(3, 1, 1)
+    # one multiplication and addition would do, but not to the bit what torchvision does
+    values = batch.to(device, non_blocking=True).float().div_(255).sub_(mean).div_(std)
+    return values.to(dtype)

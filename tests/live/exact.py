@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,11 @@ import torch
 import yaml
 from PIL import Image
 from torch import Tensor, nn
-from torchvision import models, transforms
+from torchvision import models
 
 from gradcam.demo_network import DemoNet
 from oracles import full_autograd_map
+from presets import preset
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Exact:
 
     network: nn.Module
     names: Mapping[str, Any]
-    prepare: transforms.Compose
+    prepare: Callable[[Image.Image], Tensor]
 
     def logits(self, picture: Image.Image) -> Tensor:
         """``[C]``, float64."""
@@ -58,19 +59,12 @@ def read_exact(archive: Path) -> Exact:
     else:
         network = models.get_model(section["architecture"], weights=None, num_classes=count)
     network.load_state_dict(state)
-    preset = section["preprocessing"]
-    size = preset["crop_size"]
+    told = section["preprocessing"]
+    size = told["crop_size"]
     crop = [size, size] if isinstance(size, int) else size
-    resize = crop if preset["squash"] else preset["resize"]
-    mode = transforms.InterpolationMode(preset.get("interpolation", "bilinear"))
-    prepare = transforms.Compose(
-        [
-            transforms.Resize(resize, mode),
-            transforms.CenterCrop(crop),
-            transforms.ToTensor(),
-            transforms.Normalize(preset["mean"], preset["std"]),
-        ]
-    )
+    resize = crop if told["squash"] else told["resize"]
+    mode = told.get("interpolation", "bilinear")
+    prepare = preset(resize, crop, mode, told["mean"], told["std"])
     return Exact(network.eval(), names, prepare)
 
 

@@ -19,6 +19,7 @@ from live.exact import Exact
 from oracles import Arrange, as_it_is, token_grid
 from packaging_options import PackagingOptions
 from pictures import cat
+from presets import preset
 
 OWN = '''"""A network of the user's own."""
 
@@ -111,17 +112,6 @@ def seeded(network: nn.Module, side: int) -> nn.Module:
     return network.eval()
 
 
-def preset(resize: int, crop: int, mode: str, mean: float, std: float) -> transforms.Compose:
-    return transforms.Compose(
-        [
-            transforms.Resize(resize, transforms.InterpolationMode(mode)),
-            transforms.CenterCrop(crop),
-            transforms.ToTensor(),
-            transforms.Normalize([mean] * 3, [std] * 3),
-        ]
-    )
-
-
 def package_timm(store: Path, scratch: Path) -> Source:
     network = seeded(timm.create_model("resnet10t", num_classes=4), 176)
     weights = scratch / "resnet10t.safetensors"
@@ -159,7 +149,7 @@ def package_own(store: Path, scratch: Path) -> Source:
             export_path=store,
         )
     )
-    prepare = preset(110, 96, "bicubic", 0.5, 0.25)
+    prepare = preset(110, 96, "bicubic", [0.5] * 3, [0.25] * 3)
     return Source(network, "mix", (24, 24), ("ant", "bee", "cat"), prepare)
 
 
@@ -177,7 +167,13 @@ def package_exported(store: Path, scratch: Path) -> Source:
         )
     )
     labels = tuple(str(index) for index in range(5))
-    return Source(network, "relu", (SIDE // 2,) * 2, labels, preset(30, SIDE, "bilinear", 0.5, 0.5))
+    return Source(
+        network,
+        "relu",
+        (SIDE // 2,) * 2,
+        labels,
+        preset(30, SIDE, "bilinear", [0.5] * 3, [0.5] * 3),
+    )
 
 
 def package_transformer(store: Path, scratch: Path) -> Source:
@@ -223,7 +219,7 @@ def package_binary(store: Path, scratch: Path) -> Source:
             export_path=store,
         )
     )
-    prepare = preset(64, 64, "bilinear", 0.5, 0.5)
+    prepare = preset(64, 64, "bilinear", [0.5] * 3, [0.5] * 3)
     return Source(network, "stem", (15, 15), ("benign", "malignant"), prepare)
 
 

@@ -1,0 +1,37 @@
+"""A pytest plugin: explainers run on the device that ``GRADCAM_TEST_DEVICE`` names.
+
+Tests and their oracles go on using the network that they made, on the CPU; an explainer gets a copy
+of it on the device, and batches follow. ``tests/test_engine_on_cuda.py`` runs the engine's tests
+like that.
+"""
+
+import copy
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradcam.engine import Explainer
+from gradcam.explanation import Ask
+
+
+def pytest_configure() -> None:
+    """Before any test module is imported, for some make an explainer of their own at once."""
+    device = torch.device(os.environ["GRADCAM_TEST_DEVICE"])
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    begin, run = Explainer.__init__, Explainer.run
+
+    def begin_there(self: Explainer, network: nn.Module, *rest: Any, **options: Any) -> None:
+        begin(self, copy.deepcopy(network).to(device), *rest, **options)
+
+    def run_there(
+        self: Explainer, batch: Tensor, asks: Sequence[Ask | None], deadline: float = math.inf
+    ) -> Any:
+        return run(self, batch.to(device), asks, deadline)
+
+    Explainer.__init__ = begin_there  # type: ignore[method-assign]
+    Explainer.run = run_there  # type: ignore[method-assign]
