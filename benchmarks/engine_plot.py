@@ -34,11 +34,11 @@ def draw(results: Results, path: Path) -> None:
         if any(name in row.seconds for row in results.rows)
     ]
     models = list(dict.fromkeys(row.model for row in results.rows))
-    across = max(4.5, 0.95 * len(models) + 1)
+    width = max(6.0, (0.95 * len(models) + 1) * len(batches))  # inches
     figure, panels = plt.subplots(
         len(targets),
         len(batches),
-        figsize=(across * len(batches), 3.6 * len(targets) + 1.3),
+        figsize=(width, 3.6 * len(targets) + 1.3),
         squeeze=False,
         sharex=True,
         sharey="row",
@@ -51,12 +51,10 @@ def draw(results: Results, path: Path) -> None:
             panel.set_title(f"batch {batch}, {count} target{'s' if count > 1 else ''}", fontsize=10)
         panels[down, 0].set_ylabel("× the bare forward pass")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * len(batches))
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(2, int(width / 2.2)))
     figure.suptitle(
         f"An explanation in forward passes: medians and quartiles of {results.rounds} rounds\n"
-        f"{textwrap.fill(sentence(dict(results.machine)), int(across * len(batches) * 15))}",
+        f"{textwrap.fill(sentence(dict(results.machine)), int(width * 12))}",
         fontsize=9,
     )
     figure.savefig(path, dpi=120)

@@ -53,9 +53,9 @@ def in_rotation(
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """How long pieces of work take, one turn each in every round.
 
-    Another one begins each round, and every second round goes backwards, so that none has always
-    the same before it. Opening, closing and collecting garbage are not timed. Where one call is
-    short a turn has several, and counts their mean.
+    Every second round goes through the one before it backwards, and after two another begins, so
+    that none has always the same before it. Opening, closing and collecting garbage are not timed.
+    Where one call is short a turn has several, and counts their mean.
 
     Args:
         openings: By name.
@@ -90,7 +90,7 @@ def calls_of(one: float) -> int:
 
 def order_of(names: Sequence[str], turn: int) -> list[str]:
     """Who comes when in a round."""
-    start = turn % len(names)
+    start = turn // 2 % len(names)
     order = [*names[start:], *names[:start]]
     return order[::-1] if turn % 2 else order
 
