@@ -1,6 +1,5 @@
 """One TorchServe for all live tests, with several models; at the end its log must be clean."""
 
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ _TROUBLE = re.compile(
     r"Traceback|Backend worker process died|Worker died|Worker disconnected|Load model failed|"
     r"Number or consecutive unsuccessful inference|OutOfMemory"
 )
+_SPEAKER = re.compile(r" (W-\S+)-stdout MODEL_LOG - ")
 # TorchServe's own code traces a body that claims to be JSON and is not, then hands it on as it is
 _HARMLESS = "Failed json decoding of input data. Forwarding encoded payload"
 
@@ -51,11 +51,16 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[To
 
 def _trouble(log: str) -> list[str]:
     """The lines of a log that tell of a fault or of a worker's end."""
-    return [
-        line
-        for before, line in itertools.pairwise(["", *log.splitlines()])
-        if _TROUBLE.search(line) and _HARMLESS not in before
-    ]
+    said: dict[str, str] = {}  # what each worker said last: others' lines may come in between
+    found = []
+    for line in log.splitlines():
+        speaker = _SPEAKER.search(line)
+        before = said.get(speaker[1], "") if speaker else ""
+        if _TROUBLE.search(line) and _HARMLESS not in before:
+            found.append(line)
+        if speaker:
+            said[speaker[1]] = line
+    return found
 
 
 def worker_pid(server: TorchServe, name: str) -> int:
