@@ -40,6 +40,7 @@ from gradcam.crew import count_cores
 from gradcam.document import ModelCard, grid_of
 from gradcam.drawing import Subject
 from gradcam.geometry import plan_view
+from gradcam.heap import keep_freed_memory
 from gradcam.labels import parse_class_names
 from gradcam.networks import build_network
 from gradcam.options import Vocabulary, parse_options
@@ -229,6 +230,7 @@ def main() -> int:
     device = torch.device(arguments.device)
     execution = dict(key_value("--execution", text) for text in arguments.execution)
     about = describe(device)
+    keep_freed_memory()  # as a worker does
     rows = []
     for architecture in arguments.architectures:
         for batch in arguments.batch:
@@ -266,7 +268,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         start = [left + width for left, width in zip(start, widths, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel("ms a picture, each stage alone")
-    axes.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.22))
+    figure.legend(ncols=4, fontsize=8, loc="outside lower center")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
