@@ -16,10 +16,8 @@ stages.png. What TorchServe itself adds is benchmarks/server.py's to say.
 
 import argparse
 import json
-import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from machine import describe
 sys.path.insert(1, str(ROOT / "scripts"))
 
 from photographs import read_photographs
+from stages_report import ALONE, Row, draw, table
 
 from archive_config import key_value
 from gradcam import Ask, Explainer, Outcome, drawing, freeze, render
@@ -50,35 +49,6 @@ from gradcam.service import Service, make_explainer
 from gradcam.settings import Settings, read_settings
 
 DEFAULT_ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v3_large")
-STAGES = (
-    *("decode", "resize", "transfer, normalise", "forward", "gradient, map"),
-    *("document", "overlay", "encode"),
-)
-_ALONE = "the forward pass alone"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One network and batch size.
-
-    Attributes:
-        architecture: Torchvision's.
-        batch: Pictures.
-        seconds: By stage and by walk, those of a batch in every round.
-    """
-
-    architecture: str
-    batch: int
-    seconds: Mapping[str, Sequence[float]]
-
-    def milliseconds(self, name: str) -> float:
-        """The median of a picture."""
-        return statistics.median(self.seconds[name]) / self.batch * 1000
-
-    def over(self, name: str, other: str) -> float:
-        """The median of the ratios within a round."""
-        pairs = zip(self.seconds[name], self.seconds[other], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
 
 
 def measure(
@@ -162,7 +132,7 @@ def works_of(
         ],
         "overlay": lambda: [drawing.overlay(*pair) for pair in pairs],
         "encode": lambda: [render.encode(pixels, "jpeg") for pixels in laid],
-        _ALONE: bare,
+        ALONE: bare,
         "predictions": walk(explain=False),
         "explanations, grid": walk(explain=True),
         "explanations, JPEG overlay": walk(explain=True, overlay="jpeg"),
@@ -182,29 +152,6 @@ def _explainer(architecture: str, settings: Settings, device: torch.device) -> E
     torch.manual_seed(0)
     network = freeze(build_network(architecture, settings.num_classes).eval()).to(device)
     return make_explainer(network, settings)
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Milliseconds of a picture, in Markdown."""
-    names = list(dict.fromkeys(name for row in rows for name in row.seconds))
-    heads = " | ".join(f"{row.architecture}, batch {row.batch}" for row in rows)
-    lines = [
-        f"| ms a picture | {heads} |",
-        "|---|" + "---|" * len(rows),
-    ]
-    for name in names:
-        cells = [f"{row.milliseconds(name):.2f}" if name in row.seconds else "" for row in rows]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    for name, other in (
-        ("explanations, grid", "predictions"),
-        ("explanations, JPEG overlay", "predictions"),
-        ("explanations, JPEG overlay", _ALONE),
-        ("explanation without a graph", "explanation from a graph"),
-    ):
-        if all(name in row.seconds for row in rows):
-            cells = [f"{row.over(name, other):.2f}" for row in rows]
-            lines.append(f"| **{name} over {other}** | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def main() -> int:
@@ -249,28 +196,6 @@ def main() -> int:
     print(table(rows))
     draw(rows, arguments.out / "stages.png")
     return 0
-
-
-def draw(rows: Sequence[Row], path: Path) -> None:
-    """One bar for each row, with its stages one after the other."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - it may be missing
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ModuleNotFoundError:
-        print("matplotlib is not installed, so there is no plot")
-        return
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.6 * len(rows)), layout="constrained")
-    names = [f"{row.architecture}, batch {row.batch}" for row in rows]
-    start = [0.0] * len(rows)
-    for stage, colour in zip(STAGES, mpl.color_sequences["tab10"], strict=False):
-        widths = [max(0.0, row.milliseconds(stage)) for row in rows]
-        axes.barh(names, widths, left=start, label=stage, color=colour)
-        start = [left + width for left, width in zip(start, widths, strict=True)]
-    axes.invert_yaxis()
-    axes.set_xlabel("ms a picture, each stage alone")
-    figure.legend(ncols=4, fontsize=8, loc="outside lower center")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

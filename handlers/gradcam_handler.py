@@ -115,8 +115,9 @@ def _load(context: Any) -> service.Service:
 
 def _workers(config: object) -> int:
     """How many workers the archive asks for; where it leaves that to the server, one."""
-    wanted = config.get("maxWorkers") if isinstance(config, Mapping) else None
-    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+    told = config if isinstance(config, Mapping) else {}
+    wanted = [told.get(name) for name in ("minWorkers", "maxWorkers")]
+    return max((one for one in wanted if isinstance(one, int) and one > 0), default=1)
 
 
 def _sha256(path: Path) -> str:

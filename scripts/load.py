@@ -6,7 +6,7 @@
 
 The clients are threads that share the cores with the server, where both run on one machine. So they
 use ``http.client``, which requests and urllib3 are layers over, and leave answers unread but for
-their length: about 0.1 ms of one core for a small answer.
+their length.
 """
 
 import http.client

@@ -8,7 +8,6 @@ docs/performance.md), so only those that are named are tried.
 """
 
 import argparse
-import io
 import json
 import shutil
 import signal
@@ -19,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import skimage.data
 import yaml
-from PIL import Image
 
 from load import Shot, closed_loop
 from repository import ROOT
+from sample_photographs import sample_photographs
 from torchserve_process import TorchServe, TorchServeError
 from tuning import Measured, Setup, as_document, best, configured, search
 
@@ -57,11 +55,11 @@ def main() -> int:
         print(f"error: {arguments.archive} is not an archive of ours: {error}", file=sys.stderr)
         return 2
     cores = arguments.cores or count_cores()
-    shots = _pictures(arguments.picture)
+    pictures = [arguments.picture.read_bytes()] if arguments.picture else sample_photographs()
     print(f"{cores} cores; at most {arguments.limit} ms for 95 of 100 answers", flush=True)
 
     def measure(setup: Setup) -> Measured:
-        return serve(arguments.archive, config, setup, shots, arguments.ask, arguments.seconds)
+        return serve(arguments.archive, config, setup, pictures, arguments.ask, arguments.seconds)
 
     found = []
     limit = arguments.limit / 1000
@@ -138,18 +136,6 @@ def serve(
             lone = closed_loop(shots, 1, seconds=seconds / 2)
             full = closed_loop(shots, clients, seconds=seconds)
     return Measured(setup, full.rate, full.p95, lone.p50, lone.errors + full.errors)
-
-
-def _pictures(path: Path | None) -> list[bytes]:
-    if path is not None:
-        return [path.read_bytes()]
-    found = []
-    for name in ("chelsea", "astronaut", "coffee", "rocket"):
-        file = io.BytesIO()
-        image = Image.fromarray(getattr(skimage.data, name)())
-        image.resize((500, 375)).save(file, "JPEG", quality=90)
-        found.append(file.getvalue())
-    return found
 
 
 def _line(measured: Measured, limit: float) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,19 @@ def pytest_configure() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     begin, run = Explainer.__init__, Explainer.run
+    originals: WeakKeyDictionary[Explainer, nn.Module] = WeakKeyDictionary()
 
     def begin_there(self: Explainer, network: nn.Module, *rest: Any, **options: Any) -> None:
-        begin(self, copy.deepcopy(network).to(device), *rest, **options)
+        with torch.inference_mode(mode=False):  # or the copy's weights could not be differentiated
+            moved = copy.deepcopy(network).to(device)
+        begin(self, moved, *rest, **options)
+        originals[self] = network
 
     def run_there(
         self: Explainer, batch: Tensor, asks: Sequence[Ask | None], deadline: float = math.inf
     ) -> Any:
+        for own, original in zip(self.network.modules(), originals[self].modules(), strict=True):
+            own.training = original.training
         return run(self, batch.to(device), asks, deadline)
 
     Explainer.__init__ = begin_there  # type: ignore[method-assign]

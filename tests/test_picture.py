@@ -1,8 +1,11 @@
 """Every kind of picture comes out upright and in its right colours."""
 
+import contextlib
 import io
 import struct
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageOps
 
+from gradcam import picture
 from gradcam.picture import decode_picture
 from hostile import frames, raised_alpha
 from pictures import decode, encode, far, small_cat
@@ -233,3 +237,27 @@ def test_other_formats_are_decoded_whole() -> None:
     data = encode(small_cat(), "PNG")
     picture = decode_picture(data, len(data), 10_000_000, reduce_to=8)
     assert picture.pixels.shape == (picture.height, picture.width, 3)
+
+
+# --- beside each other ---
+
+
+@pytest.mark.parametrize(("most", "together"), [(100_000, 2), (1000, 1)])
+def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_beside_each_other(
+    monkeypatch: pytest.MonkeyPatch, most: int, together: int
+) -> None:
+    monkeypatch.setattr(picture, "_LARGE", most)
+    data, decode, meeting = encode(small_cat(), "PNG"), picture._decode, threading.Barrier(2)
+    met = []
+
+    def meet(*arguments: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(timeout=1)
+            met.append(True)
+        return decode(*arguments)
+
+    monkeypatch.setattr(picture, "_decode", meet)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: decode_picture(data, len(data), 10_000_000), range(2)))
+    assert len(met) == (2 if together == 2 else 0)
+    assert all((one.width, one.height) == small_cat().size for one in found)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import sending
 from archive_dir import Served
-from gradcam import Explainer, forward, intake, service
+from gradcam import Explainer, chunks, forward, intake, service
 from gradcam.errors import BrokenPicture, EngineFault
 from gradcam.geometry import Region
 from gradcam.picture import Picture, decode_picture
@@ -99,7 +99,7 @@ def test_when_time_is_up_those_who_ask_for_much_are_refused(
     instances = sending.kserve(*[{"b64": sending.b64(cat_png())}] * 3)
     unhurried = served.limited(max_rows=3).batch(plain, several, instances, plain)
     assert [answer.status for answer in unhurried] == [200, 200, 200, 200]
-    hurry(monkeypatch, service, forward)
+    hurry(monkeypatch, service, chunks, forward)
     answers = served.limited(max_seconds=1, max_rows=3).batch(plain, several, instances, plain)
     assert [answer.status for answer in answers] == [200, 413, 413, 200]
     assert "ask for fewer targets or a lower max_side, send fewer instances" in answers[1].refused(
@@ -122,7 +122,7 @@ def test_when_time_is_up_no_further_picture_of_a_request_is_decoded(
 
     monkeypatch.setattr(intake, "decode_picture", count)
     hurried = served.limited(max_seconds=1)
-    hurry(monkeypatch, service, intake)
+    hurry(monkeypatch, service, chunks, intake)
     instances = sending.kserve(*[{"b64": sending.b64(cat_png())}] * 4)
     answers = hurried.batch(instances, sending.raw(cat_png()))
     assert [answer.status for answer in answers] == [413, 200]
@@ -141,7 +141,7 @@ def test_when_time_is_up_only_small_pictures_are_drawn_and_the_smallest_first(
         sending.raw(b"hello"),
     ]
     assert [answer.status for answer in served.batch(*batch)] == [200, 200, 200, 200, 415]
-    hurry(monkeypatch, service)
+    hurry(monkeypatch, service, chunks)
     answers = served.limited(max_seconds=1).batch(*batch)
     assert [answer.status for answer in answers] == [413, 200, 200, 200, 415]
     assert "lower max_side" in answers[0].refused(413)
@@ -154,7 +154,7 @@ def test_what_failed_is_told_so_even_when_time_is_up(
     large = encode(cat().resize((2400, 2400)), "JPEG")
     own_size = sending.raw(large, X_Explain_Overlay="jpeg", X_Explain_Max_Side="0")
     hurried = served.limited(max_seconds=1)
-    hurry(monkeypatch, service)
+    hurry(monkeypatch, service, chunks)
 
     def fail(_explainer: object, batch: Tensor, *_: object) -> list[EngineFault]:
         return [EngineFault("the network's output is not finite")] * len(batch)

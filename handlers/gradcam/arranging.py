@@ -1,12 +1,15 @@
 """A network in the precision and the memory layout that it is to compute in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gradcam.errors import EngineFault
+from gradcam.layers import LayerTable, survey_layers
 from gradcam.readout import Readout
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -46,6 +49,55 @@ def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
     for held in network.parameters():
         if held.dim() == 4:
             held.data = held.data.contiguous(memory_format=memory_format)
+
+
+def survey_laid_out(
+    network: nn.Module, noise: Tensor, readout: Readout, *, channels_last: bool | None
+) -> tuple[LayerTable, torch.memory_format]:
+    """Lays a network out in place, and surveys it like that.
+
+    Args:
+        network: In evaluation mode.
+        noise: A batch ``[1, 3, H, W]`` that it takes.
+        readout: From its output to logits.
+        channels_last: Whether it is to be laid out so; ``None`` if it can take it.
+
+    Returns:
+        Its layers, and the layout that pictures are to have.
+
+    Raises:
+        RuntimeError: The network fails, as from others of its own kinds.
+    """
+    if channels_last is not False:
+        lay_out(network, torch.channels_last)
+        laid_out = noise.contiguous(memory_format=torch.channels_last)
+        try:
+            return survey_layers(network, laid_out, readout), torch.channels_last
+        except (RuntimeError, AssertionError):  # such as a view of what lies otherwise
+            if channels_last:
+                raise
+            lay_out(network, torch.contiguous_format)
+    return survey_layers(network, noise, readout), torch.contiguous_format
+
+
+@contextmanager
+def naming_faults(what: str) -> Iterator[None]:
+    """Says what failed where a network does, in an :class:`EngineFault` instead of its error."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError) as error:  # such as too small for all the strides
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EngineFault(f"{what}: {reason}") from error
+
+
+def where(network: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """The device and the precision of a network's first floating-point parameter."""
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            return parameter.device, parameter.dtype
+    return torch.device("cpu"), torch.float32
 
 
 def _in_full(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

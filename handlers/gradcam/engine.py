@@ -3,18 +3,17 @@
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from gradcam.arranging import lay_out, lower_precision
+from gradcam.arranging import lower_precision, naming_faults, survey_laid_out, where
 from gradcam.errors import EngineFault, GradcamError
 from gradcam.explanation import Ask, Outcome
 from gradcam.finish import Finisher
 from gradcam.forward import Passed, run_forward, tapped_layers
-from gradcam.layers import LayerTable, survey_layers
+from gradcam.layers import LayerTable
 from gradcam.price import further_passes
 from gradcam.probability import ACTIVATIONS
 from gradcam.questions import layers_of
@@ -73,13 +72,13 @@ class Explainer:
         self.rows = rows
         self._size = input_size
         self._turn = threading.Lock()
-        self._usual_layers: frozenset[str] | None = None
+        self._compiled_for: frozenset[str] | None = None
         self._usual: tuple[Usual, Work] | None = None
         self._predict: Work = self._forward
         self.readout = Readout(output)
         self.probabilities: Callable[[Tensor], Tensor] = ACTIVATIONS[activation]
         self._activation = activation
-        self.device, self.dtype = _where(network)
+        self.device, self.dtype = where(network)
         self._eager: nn.Module = getattr(network, "_orig_mod", network)
         # walking through a network takes as long as running a small one
         self._modules = dict(self._eager.named_modules())
@@ -88,29 +87,17 @@ class Explainer:
         noise = torch.randn((1, 3, *input_size), generator=generator)
         noise = noise.to(self.device, self.dtype)
         size = f"pictures of {input_size[0]}×{input_size[1]}, as preprocessing: crop_size has them"
-        with _faults(f"the network fails on {size}"):
-            self.layers, self._format = self._survey(noise, channels_last)
+        with naming_faults(f"the network fails on {size}"):
+            self.layers, self._format = survey_laid_out(
+                self._eager, noise, self.readout, channels_last=channels_last
+            )
         if dtype is not None and dtype != self.dtype:
-            with _faults(f"the network fails on {size}, in {dtype} (execution: precision)"):
+            with naming_faults(f"the network fails on {size}, in {dtype} (execution: precision)"):
                 lower_precision(self._eager, dtype, self.readout, noise)
                 self.dtype = dtype
                 (outcome,) = self.run(noise, [Ask()] if self.layers.default else [None])
             if isinstance(outcome, GradcamError):
                 raise outcome
-
-    def _survey(
-        self, noise: Tensor, channels_last: bool | None
-    ) -> tuple[LayerTable, torch.memory_format]:
-        if channels_last is not False:
-            lay_out(self._eager, torch.channels_last)
-            laid_out = noise.contiguous(memory_format=torch.channels_last)
-            try:
-                return survey_layers(self._eager, laid_out, self.readout), torch.channels_last
-            except (RuntimeError, AssertionError):  # such as a view of what lies otherwise
-                if channels_last:
-                    raise
-                lay_out(self._eager, torch.contiguous_format)
-        return survey_layers(self._eager, noise, self.readout), torch.contiguous_format
 
     def run(
         self, batch: Tensor, asks: Sequence[Ask | None], deadline: float = math.inf
@@ -165,7 +152,7 @@ class Explainer:
             torch.OutOfMemoryError: One of the sizes is too much.
         """
         if ask:
-            self._usual_layers = tapped_layers(self.layers, [ask])
+            self._compiled_for = tapped_layers(self.layers, [ask])
         batches = [
             self._laid_out(torch.randn((size, 3, *self._size), device=self.device))
             for size in sorted(set(sizes), reverse=True)
@@ -224,8 +211,8 @@ class Explainer:
             passed = self._usual[0].run(batch, asks, self._usual[1])
             if passed:
                 return passed
-        usual = self._usual_layers == tapped_layers(self.layers, asks)
-        compiled = self.network if usual else None
+        known = self._compiled_for == tapped_layers(self.layers, asks)
+        compiled = self.network if known else None
         return run_forward(self._eager, self.layers, self.readout, batch, asks, deadline, compiled)
 
     def _forward(self, batch: Tensor) -> tuple[Tensor]:
@@ -261,18 +248,6 @@ def _outcome(logits: Tensor) -> Outcome | GradcamError:
     return Outcome(logits if logits.dtype == torch.float64 else logits.float())
 
 
-@contextmanager
-def _faults(what: str) -> Iterator[None]:
-    """Says what failed."""
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, AssertionError) as error:  # such as too small for all the strides
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EngineFault(f"{what}: {reason}") from error
-
-
 def _check_evaluating(modules: Mapping[str, nn.Module]) -> None:
     for name, module in modules.items():
         if module.training:
@@ -280,10 +255,3 @@ def _check_evaluating(modules: Mapping[str, nn.Module]) -> None:
                 f"the network is in training mode ({name or 'all of it'}), where pictures of a "
                 "batch disturb each other; call .eval() first"
             )
-
-
-def _where(network: nn.Module) -> tuple[torch.device, torch.dtype]:
-    for parameter in network.parameters():
-        if parameter.is_floating_point():
-            return parameter.device, parameter.dtype
-    return torch.device("cpu"), torch.float32

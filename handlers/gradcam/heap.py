@@ -2,14 +2,14 @@
 
 glibc gives large blocks back to the system when they are freed, and gets new ones page by page,
 each cleared and mapped at its first touch. A batch frees and takes the same hundreds of megabytes
-every time, so that a forward pass on the CPU spends an eighth of its time on that.
+every time; what that costs, ``benchmarks/choices.py`` measures.
 """
 
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _MOST = 1 << 30
-_MOST_OF_OLD = 1 << 25  # glibc before 2.35 takes no more for blocks of their own
+_LEAST = 1 << 25  # for a C library that refuses so much for blocks of their own
 
 
 def keep_freed_memory() -> bool:
@@ -24,5 +24,5 @@ def keep_freed_memory() -> bool:
         tell = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    own = tell(_MMAP_THRESHOLD, _MOST) or tell(_MMAP_THRESHOLD, _MOST_OF_OLD)
+    own = tell(_MMAP_THRESHOLD, _MOST) or tell(_MMAP_THRESHOLD, _LEAST)
     return bool(tell(_TRIM_THRESHOLD, _MOST) and own)

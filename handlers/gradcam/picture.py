@@ -1,6 +1,8 @@
 """From bytes to an upright RGB picture, safe against what strangers send."""
 
+import contextlib
 import io
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +30,8 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = (b"avif", b"avis")
 _DEPTH_OF_TIFF, _MEANING_OF_TIFF = 258, 262  # bits per sample; 0 where 0 is white
 _PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
+_LARGE = 8_000_000  # pixels, of which decoding holds some ten bytes each
+_ONE_AT_A_TIME = threading.Lock()
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
 
 
@@ -90,7 +94,10 @@ def decode_picture(
     try:
         with Image.open(io.BytesIO(data), formats=[file_format]) as image:
             _check_size(image, max_pixels)
-            return _decode(image, reduce_to)
+            # threads that decode beside each other must not multiply what one picture may take
+            large = image.width * image.height > _LARGE
+            with _ONE_AT_A_TIME if large else contextlib.nullcontext():
+                return _decode(image, reduce_to)
     except (TooLarge, BrokenPicture):
         raise
     except Image.DecompressionBombError:

@@ -25,8 +25,8 @@ _MOST_RESIZED_PIXELS = 16_000_000
 def show(picture: Picture, view: View, interpolation: str) -> Tensor:
     """Resizes and crops a picture to what the network sees.
 
-    Bilinear resizing is torch's, four times as fast as Pillow's and within one grey level of it;
-    its bicubic goes two astray.
+    Bilinear resizing is torch's: faster than Pillow's (``benchmarks/choices.py``), and within
+    one grey level of it; its bicubic goes two astray.
 
     Args:
         picture: One that was decoded at a reduced scale is shown whole.

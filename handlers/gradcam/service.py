@@ -17,6 +17,7 @@ from gradcam import document
 from gradcam.answer import JSON, Response, Writer, refusal
 from gradcam.applicability import why_not
 from gradcam.arranging import PRECISIONS
+from gradcam.chunks import Chunks
 from gradcam.crew import Crew
 from gradcam.description import description
 from gradcam.document import ModelCard
@@ -30,10 +31,9 @@ from gradcam.errors import (
     out_of_time,
 )
 from gradcam.explanation import Ask, Outcome
-from gradcam.intake import Intake, Prepared, Row
+from gradcam.intake import Intake, Prepared
 from gradcam.labels import ClassList
 from gradcam.options import Vocabulary
-from gradcam.preprocess import normalise
 from gradcam.settings import Settings
 from gradcam.wire import is_describe
 
@@ -105,6 +105,7 @@ class Service:
             classes, layers, named, settings.method, settings.limits.max_targets
         )
         self._intake = Intake(settings, self._vocabulary)
+        self._chunks = Chunks(explainer, settings.preprocessing, settings.limits.max_rows)
         self._crew = Crew(threads)
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
@@ -115,7 +116,7 @@ class Service:
         deadline = time.monotonic() + self._settings.limits.max_seconds
         prepared = self._crew.map(lambda request: self._prepare(*request, deadline), requests)
         rows = [row for one in prepared if isinstance(one, Prepared) for row in one.rows]
-        outcomes = iter(self._run(rows, deadline))
+        outcomes = iter(self._chunks.run(rows, deadline))
         results = [
             [next(outcomes) for _ in one.rows] if isinstance(one, Prepared) else []
             for one in prepared
@@ -174,47 +175,6 @@ class Service:
             logger.exception("a request could not be read")
             return refusal(EngineFault("the request could not be read; the server's log says why"))
 
-    def _run(self, rows: Sequence[Row], deadline: float) -> list[Outcome | GradcamError]:
-        """Computes all rows in chunks, every request's first picture before any second.
-
-        When time is up only first pictures are computed still, so that a request of many pictures
-        costs itself its answer and not its batch-mates.
-        """
-        outcomes: dict[int, Outcome | GradcamError] = {}
-        # and those that take further passes last, so that they wait for others and not the others
-        order = sorted(range(len(rows)), key=lambda n: (rows[n].turn, rows[n].passes))
-        size = self._settings.limits.max_rows
-        for chunk in (order[start : start + size] for start in range(0, len(order), size)):
-            late = time.monotonic() > deadline
-            dropped = [number for number in chunk if late and rows[number].turn]
-            outcomes |= dict.fromkeys(dropped, out_of_time())
-            kept = [number for number in chunk if number not in dropped]
-            computed = self._run_chunk([rows[number] for number in kept], deadline)
-            outcomes |= dict(zip(kept, computed, strict=True))
-        return [outcomes[number] for number in range(len(rows))]
-
-    def _run_chunk(self, rows: Sequence[Row], deadline: float) -> list[Outcome | GradcamError]:
-        """Halves a chunk that fails until the rows that make it fail stand alone."""
-        if not rows:
-            return []
-        try:
-            batch = normalise(
-                [row.pixels for row in rows],
-                self._settings.preprocessing,
-                self._explainer.device,
-                self._explainer.dtype,
-            )
-            return self._explainer.run(batch, [row.ask for row in rows], deadline)
-        except Exception as error:
-            if len(rows) == 1:
-                return [_as_fault(error)]
-            logger.warning("a chunk of %d pictures failed (%s); halving it", len(rows), error)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        middle = len(rows) // 2
-        halves = (rows[:middle], rows[middle:])
-        return [outcome for half in halves for outcome in self._run_chunk(half, deadline)]
-
     def _finish_all(
         self,
         prepared: Sequence[Prepared | Response],
@@ -263,13 +223,3 @@ def _checked(result: Outcome | GradcamError) -> Outcome:
     if isinstance(result, GradcamError):
         raise result
     return result
-
-
-def _as_fault(error: Exception) -> GradcamError:
-    if isinstance(error, GradcamError):
-        return error
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        logger.error("out of memory for a single picture: %s", error)
-        return EngineFault("the serving device ran out of memory; try again later")
-    logger.error("a picture could not be computed", exc_info=error)
-    return EngineFault("the picture could not be computed; the server's log says why")

@@ -1,0 +1,81 @@
+"""What the stages benchmark found, as a table and as a plot."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STAGES = (
+    *("decode", "resize", "transfer, normalise", "forward", "gradient, map"),
+    *("document", "overlay", "encode"),
+)
+ALONE = "the forward pass alone"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network and batch size.
+
+    Attributes:
+        architecture: Torchvision's.
+        batch: Pictures.
+        seconds: By stage and by walk, those of a batch in every round.
+    """
+
+    architecture: str
+    batch: int
+    seconds: Mapping[str, Sequence[float]]
+
+    def milliseconds(self, name: str) -> float:
+        """The median of a picture."""
+        return statistics.median(self.seconds[name]) / self.batch * 1000
+
+    def over(self, name: str, other: str) -> float:
+        """The median of the ratios within a round."""
+        pairs = zip(self.seconds[name], self.seconds[other], strict=True)
+        return statistics.median(mine / theirs for mine, theirs in pairs)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Milliseconds of a picture, in Markdown."""
+    names = list(dict.fromkeys(name for row in rows for name in row.seconds))
+    heads = " | ".join(f"{row.architecture}, batch {row.batch}" for row in rows)
+    lines = [
+        f"| ms a picture | {heads} |",
+        "|---|" + "---|" * len(rows),
+    ]
+    for name in names:
+        cells = [f"{row.milliseconds(name):.2f}" if name in row.seconds else "" for row in rows]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name, other in (
+        ("explanations, grid", "predictions"),
+        ("explanations, JPEG overlay", "predictions"),
+        ("explanations, JPEG overlay", ALONE),
+        ("explanation without a graph", "explanation from a graph"),
+    ):
+        if all(name in row.seconds for row in rows):
+            cells = [f"{row.over(name, other):.2f}" for row in rows]
+            lines.append(f"| **{name} over {other}** | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """One bar for each row, with its stages one after the other."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - it may be missing
+        from matplotlib import pyplot as plt  # noqa: PLC0415
+    except ModuleNotFoundError:
+        print("matplotlib is not installed, so there is no plot")
+        return
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.6 * len(rows)), layout="constrained")
+    names = [f"{row.architecture}, batch {row.batch}" for row in rows]
+    start = [0.0] * len(rows)
+    for stage, colour in zip(STAGES, mpl.color_sequences["tab10"], strict=False):
+        widths = [max(0.0, row.milliseconds(stage)) for row in rows]
+        axes.barh(names, widths, left=start, label=stage, color=colour)
+        start = [left + width for left, width in zip(start, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("ms a picture, each stage alone")
+    figure.legend(ncols=4, fontsize=8, loc="outside lower center")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
