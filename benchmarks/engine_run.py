@@ -2,14 +2,15 @@
 
 import argparse
 import datetime
-import gc
 import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -89,46 +90,66 @@ def _reason(error: Exception) -> str:
 
 
 def run(arguments: argparse.Namespace, path: Path) -> Results:
-    """Goes through the models, and writes the JSON after each row.
+    """Goes through the models, and writes the JSON after each model.
 
     Args:
         arguments: Of the command line.
         path: The JSON.
     """
     device = torch.device(arguments.device)
-    batches = arguments.batch or ([1, 8, 32, 128] if device.type == "cuda" else [1, 8])
     chosen = [CONTENDERS[name] for name in arguments.only] if arguments.only else None
     chosen = usual_contenders() if chosen is None else chosen
     chosen = [one for one in CONTENDERS.values() if one in chosen or one.kind == UNIT]
     compared, shown = pictures_to_compare()
     results = _begin(chosen, device, arguments.rounds, shown)
-    missing = {one.name: "not installed" for one in chosen if not one.installed}
-    for name in arguments.models:
-        subject = build_subject(name, device)
-        oracle = Oracle(subject, compared.to(device))
-        there = [one for one in chosen if one.name not in missing]
-        for targets in arguments.targets:
-            found = _agreements(subject, oracle, there, targets)
-            results = replace(results, agreements=(*results.agreements, *found))
-        for batch in batches:
-            left = dict(missing)
-            if not (arguments.integrated_everywhere or (name in DEAR_MODELS and batch == 1)):
-                left |= {
-                    one.name: "takes tens of forward passes, and was not asked for here"
-                    for one in there
-                    if one.name == DEAR
-                }
-            asked = [one for one in chosen if one.name not in left]
-            for targets in arguments.targets:
-                started = time.perf_counter()
-                row = measure(subject, noise(batch).to(device), targets, asked, arguments.rounds)
-                row = replace(row, absent=left | dict(row.absent))
-                results = replace(results, rows=(*results.rows, row))
-                save(results, path, summarise(results))
-                print(_progress(row, time.perf_counter() - started), flush=True)
-        del subject, oracle
-        gc.collect()
+    names = [one.name for one in chosen]
+    # in a process for each network, the largest need not share memory with what others left behind
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
+        for name in arguments.models:
+            measured = processes.submit(_measure_model, name, arguments, names, compared)
+            found, rows = measured.result()
+            results = replace(
+                results,
+                agreements=(*results.agreements, *found),
+                rows=(*results.rows, *rows),
+            )
+            save(results, path, summarise(results))
     return results
+
+
+def _measure_model(
+    name: str, arguments: argparse.Namespace, chosen: Sequence[str], compared: Tensor
+) -> tuple[list[Agreement], list[Row]]:
+    """All rows of one network."""
+    device = torch.device(arguments.device)
+    batches = arguments.batch or ([1, 8, 32, 128] if device.type == "cuda" else [1, 8])
+    contenders = [CONTENDERS[one] for one in chosen]
+    missing = {one.name: "not installed" for one in contenders if not one.installed}
+    there = [one for one in contenders if one.installed]
+    subject = build_subject(name, device)
+    oracle = Oracle(subject, compared.to(device))
+    agreements = [
+        found
+        for targets in arguments.targets
+        for found in _agreements(subject, oracle, there, targets)
+    ]
+    rows = []
+    for batch in batches:
+        left = dict(missing)
+        if not (arguments.integrated_everywhere or (name in DEAR_MODELS and batch == 1)):
+            left |= {
+                one.name: "takes tens of forward passes, and was not asked for here"
+                for one in there
+                if one.name == DEAR
+            }
+        asked = [one for one in contenders if one.name not in left]
+        for targets in arguments.targets:
+            started = time.perf_counter()
+            row = measure(subject, noise(batch).to(device), targets, asked, arguments.rounds)
+            row = replace(row, absent=left | dict(row.absent))
+            rows.append(row)
+            print(_progress(row, time.perf_counter() - started), flush=True)
+    return agreements, rows
 
 
 def _begin(
