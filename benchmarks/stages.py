@@ -9,9 +9,10 @@ All stages of one batch take their turn in every round, in this process and with
 alone: so much of it as the worker does in several threads at once (reading and writing) is timed in
 one. What follows is the whole walk of a batch as the worker does it, with as many threads as cores:
 predictions, explanations with the grid, and with a JPEG overlay. On a CUDA device the same is asked
-of recorded graphs and of the general way. Photographs are scikit-image's, or those of the folder
-photos/ in GRADCAM_TEST_DATA, at 500×375 pixels. Prints a table, and writes stages.json and
-stages.png. What TorchServe itself adds is benchmarks/server.py's to say.
+of recorded graphs and of the general way. Photographs are those of the folder photos/ in
+GRADCAM_TEST_DATA, else scikit-image's, else one of the documents', at 500×375 pixels. Prints a
+table, and writes stages.json and, with matplotlib, stages.png. What TorchServe itself adds is
+benchmarks/server.py's to say. Beside this repository it needs torch, torchvision and OpenCV.
 """
 
 import argparse
@@ -32,7 +33,6 @@ sys.path.insert(1, str(ROOT / "scripts"))
 from photographs import read_photographs
 from stages_report import ALONE, Row, draw, table
 
-from archive_config import key_value
 from gradcam import Ask, Explainer, Outcome, drawing, freeze, render
 from gradcam.answer import Writer
 from gradcam.crew import count_cores
@@ -154,6 +154,15 @@ def _explainer(architecture: str, settings: Settings, device: torch.device) -> E
     return make_explainer(network, settings)
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    """A key and a value; packaging reads the value as YAML, which a bare GPU machine may lack."""
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
 def main() -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(
@@ -166,6 +175,7 @@ def main() -> int:
         "--execution",
         action="append",
         default=[],
+        type=_setting,
         metavar="KEY=VALUE",
         help="how the device computes, such as precision=bf16; may be repeated",
     )
@@ -175,7 +185,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    execution = dict(key_value("--execution", text) for text in arguments.execution)
+    execution = dict(arguments.execution)
     about = describe(device)
     keep_freed_memory()  # as a worker does
     rows = []
