@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import gc
 import shlex
 import statistics
 import sys
@@ -58,6 +59,7 @@ def measure(
                 saved[name] = saved_mebibytes(subject.network, turn.run, activation)
             with contender.ready(subject, batch, targets) as turn:
                 peak[name] = peak_mebibytes(turn.run, batch.device)
+            gc.collect()  # some leave the graph of every call to the collector: gigabytes
             openings[name] = _opening(contender, subject, batch, targets)
         except Exception as error:  # whatever another library raises is its answer
             if contender.kind in (OURS, UNIT):

@@ -68,7 +68,9 @@ def in_rotation(
     for name, opening in openings.items():
         with opening() as work:
             seconds(work)
+            gc.collect()  # some leave the graph of every call to the collector: gigabytes
             calls[name] = calls_of(seconds(work))
+        gc.collect()
     samples: dict[str, list[float]] = {name: [] for name in openings}
     gc.collect()
     gc.freeze()  # what is there already need not be gone through before every turn

@@ -184,17 +184,19 @@ def _map_group(
     """
     layer, compute = group[0].layer, METHODS[group[0].method].compute
     assert compute is not None
-    output = sites[layer.name, group[0].call].output.detach()
-    rows = [q.row for q in group]
-    own = gradient[0] if len(gradient) == 1 else gradient.flatten(0, 1)
-    places = [numbers.index(q.number) * len(output) + q.row for q in group]
-    # what is wanted whole need not be copied
-    activations = output if rows == list(range(len(output))) else output[rows]
-    derived = own if places == list(range(len(own))) else own[places]
-    activations = precise(layer.layout.to_maps(activations))
-    derived = precise(layer.layout.to_maps(derived))
-    values = compute(activations, derived).cpu()
-    silent = (derived.flatten(1) == 0).all(dim=1).tolist()
-    return {
-        q: LayerMap(value, nothing) for q, value, nothing in zip(group, values, silent, strict=True)
-    }
+    output = precise(layer.layout.to_maps(sites[layer.name, group[0].call].output.detach()))
+    answered: list[Question] = []
+    values, nothing = [], []
+    # one number after the other, for then what all rows want is taken as it is, and nothing copied
+    for number, own in zip(numbers, gradient, strict=True):
+        asked = [q for q in group if q.number == number]
+        if not asked:
+            continue
+        rows = [q.row for q in asked]
+        whole = rows == list(range(len(output)))
+        derived = precise(layer.layout.to_maps(own if whole else own[rows]))
+        values.append(compute(output if whole else output[rows], derived))
+        nothing.append(derived.abs().amax(dim=(1, 2, 3)) == 0)
+        answered += asked
+    made = zip(answered, torch.cat(values).cpu(), torch.cat(nothing).tolist(), strict=True)
+    return {q: LayerMap(value, silent) for q, value, silent in made}

@@ -106,7 +106,7 @@ class Usual:
             (gradient,) = torch.autograd.grad(logits, [output], one_hot)
         activations = precise(self.layer.layout.to_maps(output.detach()))
         derived = precise(self.layer.layout.to_maps(gradient))
-        silent = (derived.flatten(1) == 0).all(dim=1)
+        silent = derived.abs().amax(dim=(1, 2, 3)) == 0
         return logits.detach(), chosen, compute(activations, derived), silent
 
     def run(self, batch: Tensor, asks: Sequence[Ask | None], work: Work) -> Passed | None:
