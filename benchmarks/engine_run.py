@@ -27,6 +27,8 @@ from saved import saved_mebibytes
 from subjects import Subject, build_subject, noise, pictures_to_compare
 from torch import Tensor
 
+from gradcam.heap import keep_freed_memory
+
 DEAR = "integrated-gradients"
 """Takes tens of forward passes."""
 
@@ -123,6 +125,9 @@ def _measure_model(
     name: str, arguments: argparse.Namespace, chosen: Sequence[str], compared: Tensor
 ) -> tuple[list[Agreement], list[Row]]:
     """All rows of one network."""
+    # as a worker does; else what one keeps for its backward pass its next turn finds in place,
+    # while the others have theirs given back to the system and got anew, page by page
+    keep_freed_memory()
     device = torch.device(arguments.device)
     batches = arguments.batch or ([1, 8, 32, 128] if device.type == "cuda" else [1, 8])
     contenders = [CONTENDERS[one] for one in chosen]
