@@ -88,6 +88,8 @@ def _load(context: Any) -> service.Service:
     torch.backends.cuda.matmul.allow_tf32 = False
     gpu = context.system_properties.get("gpu_id")
     device = torch.device(f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs are the current device's
     network = networks.load_archived(settings, weights, device)
     explainer = service.make_explainer(network, settings)
     card = document.ModelCard(

@@ -98,6 +98,71 @@ def test_further_passes_work_in_half_precision_too() -> None:
     assert outcome.maps[0].faithfulness is not None
 
 
+class Exportable(nn.Module):
+    """A convolution, its normalisation, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.norm(self.conv(x)).relu().mean(dim=(2, 3)))
+        return logits
+
+
+def test_of_an_exported_network_whose_modules_have_no_type_too() -> None:
+    torch.manual_seed(0)
+    program = torch.export.export(
+        frozen(Exportable()),
+        (torch.zeros(2, 3, 12, 12),),
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+    )
+    network = torch.export.unflatten(program)
+    full = network(pictures(3))
+    lower_precision(network, torch.bfloat16, Readout(), pictures(1))
+    kept = {name: held.dtype for name, held in network.state_dict().items()}
+    assert kept["conv.weight"] == torch.bfloat16
+    assert {kept["norm.running_var"], kept["norm.weight"], kept["fc.weight"]} == {torch.float32}
+    logits = network(pictures(3).bfloat16())
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, full, rtol=0.02, atol=0.02)
+
+
+class MergesRowsAndChannels(nn.Module):
+    """Views groups of channels as pictures: of one picture channels last, but not of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv(x)
+        groups = features.view(len(x) * 2, 4, *features.shape[2:])
+        features = (groups * groups.mean(dim=1, keepdim=True).sigmoid()).view_as(features)
+        logits: Tensor = self.fc(features.mean(dim=(2, 3)))
+        return logits
+
+
+def test_what_takes_one_picture_channels_last_but_not_two_is_left_as_it_is() -> None:
+    network = frozen(MergesRowsAndChannels())
+    last = pictures(2).contiguous(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)
+    network(last[:1])
+    with pytest.raises(RuntimeError, match="view"):
+        network(last)
+
+    found = answers(Explainer(network, (12, 12), channels_last=None), pictures(3))
+
+    expected = answers(Explainer(network, (12, 12), channels_last=False), pictures(3))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.maps[0].values, other.maps[0].values)
+    with pytest.raises(EngineFault, match="view"):
+        Explainer(network, (12, 12), channels_last=True)
+
+
 class MakesFloats(nn.Module):
     """Adds numbers of its own that nobody can cast."""
 

@@ -84,6 +84,25 @@ def test_what_the_first_item_raises_is_raised(threads: int) -> None:
         Crew(threads).map(fail, range(4))
 
 
+def test_where_no_thread_can_be_started_the_caller_does_the_work(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def refuse_the_third(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_third)
+    crew = Crew(4)
+    assert "can't start new thread" in caplog.text
+    here = threading.current_thread()
+    assert crew.map(lambda _: threading.current_thread(), range(4)) == [here] * 4
+    assert not any(thread.is_alive() for thread in started)
+
+
 def test_the_caller_computes_on_as_many_cores_as_before() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import sending
 from archive_dir import PREPROCESSING, Served, make_context, one_thread, serve, settings
+from gradcam import Ask
 from gradcam.crew import share_of_cores
 from gradcam.service import Service
 from gradcam_handler import GradCAMHandler
@@ -154,3 +155,17 @@ def test_reduced_decoding_is_for_what_shows_nothing_of_the_picture(served: Serve
     ):
         found, exact = both(request)
         assert found.document()["explanations"] == exact.document()["explanations"]
+
+
+def test_a_default_method_that_takes_many_passes_is_not_warmed_up(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "gradcam.engine.Explainer.warm_up", lambda _self, _sizes, ask, **_: asked.append(ask)
+    )
+    for method in ("scorecam", "layercam"):
+        serve(served.folder, settings(method=method))
+    assert asked[0] is None
+    assert isinstance(asked[1], Ask)
+    assert asked[1].method == "layercam"

@@ -233,6 +233,16 @@ def test_a_turned_jpeg_is_as_wide_as_it_is_high_at_a_reduced_scale_too() -> None
     assert picture.pixels.shape == (384, 256, 3)
 
 
+@pytest.mark.parametrize("turned", [1, 3, 6, 8])
+def test_sides_of_nearly_one_length_are_not_mistaken_for_each_other(turned: int) -> None:
+    exif = Image.Exif()
+    exif[274] = turned
+    data = encode(Image.new("RGB", (799, 800), "teal"), "JPEG", exif=exif)
+    picture = decode_picture(data, len(data), 10_000_000, reduce_to=256)
+    assert picture.pixels.shape == (400, 400, 3)
+    assert (picture.width, picture.height) == ((800, 799) if turned > 4 else (799, 800))
+
+
 def test_other_formats_are_decoded_whole() -> None:
     data = encode(small_cat(), "PNG")
     picture = decode_picture(data, len(data), 10_000_000, reduce_to=8)

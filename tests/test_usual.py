@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcam import Ask, Explainer, Outcome, Top
-from gradcam.replay import Replays, record, to_host
+from gradcam.replay import Recording, Replays, Work, record, to_host
 from gradcam.usual import Usual
 from hand_networks import frozen, pictures, small_network
 
@@ -151,6 +151,47 @@ def test_a_batch_without_a_recording_is_run_as_it_is() -> None:
     assert doubled.equal(BATCH * 2)
 
 
+def on_the_cpu(work: Work, *inputs: Tensor) -> Recording:
+    """Records as a CUDA graph does: memory of its own, which a replay reads and writes."""
+    kept = tuple(each.clone() for each in inputs)
+    outputs = tuple(each.clone() for each in work(*kept))
+
+    def replay() -> None:
+        for output, found in zip(outputs, work(*kept), strict=True):
+            output.copy_(found)
+
+    return Recording(replay, kept, outputs)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+def test_a_batch_between_recorded_sizes_is_answered_beside_an_earlier_ones_rows(rows: int) -> None:
+    usual, _ = usual_of()
+    replays = Replays(usual.answer, on_the_cpu)
+    for size in (2, 4):
+        replays.record(BATCH[:size], usual.best(BATCH[:size]))
+    spoilt = torch.full_like(BATCH[:4], torch.nan)
+    replays(spoilt, usual.best(spoilt))
+    expected = usual.answer(BATCH[:rows], usual.best(BATCH[:rows]))
+    found = replays(BATCH[:rows], usual.best(BATCH[:rows]))
+    for mine, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_a_recording_that_always_gives_the_same_is_not_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stuck(work: Work, *inputs: Tensor) -> Recording:
+        return Recording(lambda: None, tuple(each.clone() for each in inputs), work(*inputs))
+
+    def double(batch: Tensor) -> tuple[Tensor]:
+        return (batch * 2,)
+
+    with caplog.at_level(logging.WARNING):
+        assert record(double, [(BATCH,)], stuck) is double
+        assert isinstance(record(double, [(BATCH,)], on_the_cpu), Replays)
+    assert "a replay differs" in caplog.text
+
+
 def test_what_is_on_the_cpu_stays_there() -> None:
     tensors = [BATCH, torch.arange(3)]
     assert to_host(tensors) == tensors
@@ -169,3 +210,25 @@ def test_a_network_without_a_layer_can_be_warmed_up_for_predictions() -> None:
     explainer = Explainer(network, (12, 12))
     assert explainer.layers.default is None
     explainer.warm_up([2], None)
+
+
+def test_a_size_that_was_not_warmed_up_is_never_compiled_for() -> None:
+    compiled = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: object) -> object:
+        compiled.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    explainer = Explainer(torch.compile(NETWORK, backend=backend), (12, 12))  # type: ignore[arg-type]
+    explainer.warm_up([1, 2], Ask())
+    assert compiled
+    before = len(compiled)
+    plain = Explainer(NETWORK, (12, 12))
+    for rows in (5, 4, 3, 2, 1):
+        for asks in ([None] * rows, [Ask()] * rows):
+            for found, expected in zip(
+                explainer.run(BATCH[:rows], asks), plain.run(BATCH[:rows], asks), strict=True
+            ):
+                same(found, expected)
+    assert len(compiled) == before

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gradcam.errors import EngineFault
 from gradcam.layers import LayerTable, survey_layers
@@ -31,7 +30,7 @@ def lower_precision(network: nn.Module, dtype: torch.dtype, readout: Readout, li
     """
     last = _last_linear(network, readout, like)
     for module in network.modules():
-        if isinstance(module, _BatchNorm) or module is last:
+        if _keeps_statistics(module) or module is last:
             continue
         for held in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             if held.is_floating_point():
@@ -71,12 +70,17 @@ def survey_laid_out(
     if channels_last is not False:
         lay_out(network, torch.channels_last)
         laid_out = noise.contiguous(memory_format=torch.channels_last)
+        two = torch.cat([noise, noise]).contiguous(memory_format=torch.channels_last)
         try:
-            return survey_layers(network, laid_out, readout), torch.channels_last
+            table = survey_layers(network, laid_out, readout)
+            with torch.inference_mode():
+                network(two)  # of one picture there is a view of much that several have none of
         except (RuntimeError, AssertionError):  # such as a view of what lies otherwise
             if channels_last:
                 raise
             lay_out(network, torch.contiguous_format)
+        else:
+            return table, torch.channels_last
     return survey_layers(network, noise, readout), torch.contiguous_format
 
 
@@ -107,6 +111,17 @@ def _in_full(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
+def _keeps_statistics(module: nn.Module) -> bool:
+    """Whether it is a batch normalisation, in what form it may be (an exported one has no type)."""
+    return "running_var" in dict(module.named_buffers(recurse=False))
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear layer, likewise."""
+    weight = dict(module.named_parameters(recurse=False)).get("weight")
+    return weight is not None and weight.dim() == 2 and not any(module.children())
+
+
 def _last_linear(network: nn.Module, readout: Readout, like: Tensor) -> nn.Module | None:
     """The linear layer whose output the logits are, if there is one."""
     outputs: list[tuple[nn.Module, Tensor]] = []
@@ -117,7 +132,7 @@ def _last_linear(network: nn.Module, readout: Readout, like: Tensor) -> nn.Modul
     handles = [
         module.register_forward_hook(keeper(module))
         for module in network.modules()
-        if isinstance(module, nn.Linear)
+        if _is_linear(module)
     ]
     try:
         with torch.inference_mode():

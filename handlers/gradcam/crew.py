@@ -1,5 +1,6 @@
 """How many threads a worker may keep busy, and those in which the requests of a batch are read."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -58,7 +61,8 @@ class Crew:
         """Starts them, so that none starts with the threads of torch's that the caller has.
 
         Args:
-            threads: How many; one does everything in the caller's own.
+            threads: How many; one does everything in the caller's own, and so it is done where
+                so many cannot be started.
         """
         self._pool: ThreadPoolExecutor | None = None
         if threads > 1:
@@ -69,10 +73,17 @@ class Crew:
                 started.wait()
 
             before = torch.get_num_threads()
-            self._pool = ThreadPoolExecutor(threads, "gradcam", initializer=begin)
-            for _ in range(threads):
-                self._pool.submit(int)
-            started.wait()
+            pool = ThreadPoolExecutor(threads, "gradcam", initializer=begin)
+            try:
+                for _ in range(threads):
+                    pool.submit(int)
+            except RuntimeError as error:  # such as beyond a container's limit of processes
+                started.abort()
+                pool.shutdown()
+                logger.warning("gradcam: requests are read in one thread, for %s", error)
+            else:
+                started.wait()
+                self._pool = pool
             torch.set_num_threads(before)
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:

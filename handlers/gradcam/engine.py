@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 class Explainer:
     """A network together with what a survey found out about its layers.
 
-    It keeps nothing between calls, and leaves hooks, gradients and modes of the network as they
-    were. Threads may share it: while one runs, its hooks are on the network, so the others wait.
+    It keeps nothing between calls but what a warm-up made, and leaves hooks, gradients and modes of
+    the network as they were. Threads may share it: while one runs, its hooks are on the network, so
+    the others wait.
     One explanation costs one forward pass and the backward pass of what follows the target layer,
     provided that the network's parameters are frozen (:func:`gradcam.freeze`); otherwise the result
     is the same, but autograd records the whole forward pass.
@@ -73,6 +74,7 @@ class Explainer:
         self._size = input_size
         self._turn = threading.Lock()
         self._compiled_for: frozenset[str] | None = None
+        self._compiled_sizes: frozenset[int] = frozenset()
         self._usual: tuple[Usual, Work] | None = None
         self._predict: Work = self._forward
         self.readout = Readout(output)
@@ -137,8 +139,9 @@ class Explainer:
         """Predicts and explains batches of noise, so that no later one of their sizes is slow.
 
         Much is made once for each size and kept: convolutions choose their algorithms, and memory
-        is taken from the system. What ``torch.compile`` made is compiled now; if that fails, the
-        network that it was made of takes its place.
+        is taken from the system. What ``torch.compile`` made is compiled now, and used for these
+        sizes only, for another may have it compiled again; if that fails, the network that it was
+        made of takes its place.
 
         Args:
             sizes: Pictures in a batch.
@@ -153,6 +156,7 @@ class Explainer:
         """
         if ask:
             self._compiled_for = tapped_layers(self.layers, [ask])
+        self._compiled_sizes = frozenset(sizes)
         batches = [
             self._laid_out(torch.randn((size, 3, *self._size), device=self.device))
             for size in sorted(set(sizes), reverse=True)
@@ -212,12 +216,13 @@ class Explainer:
             if passed:
                 return passed
         known = self._compiled_for == tapped_layers(self.layers, asks)
-        compiled = self.network if known else None
+        compiled = self.network if known and len(batch) in self._compiled_sizes else None
         return run_forward(self._eager, self.layers, self.readout, batch, asks, deadline, compiled)
 
     def _forward(self, batch: Tensor) -> tuple[Tensor]:
+        network = self.network if len(batch) in self._compiled_sizes else self._eager
         with torch.inference_mode():
-            return (self.readout(self.network(batch)),)
+            return (self.readout(network(batch)),)
 
     def _cheapest_first(self, asks: Sequence[Ask | None], passed: Passed) -> list[int]:
         """Rows in the order in which they are finished, so that time runs out for the dearest."""

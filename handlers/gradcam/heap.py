@@ -13,9 +13,10 @@ _LEAST = 1 << 25  # for a C library that refuses so much for blocks of their own
 
 
 def keep_freed_memory() -> bool:
-    """Lets this process keep up to 1 GiB of freed memory, instead of giving it back.
+    """Lets this process keep freed memory, instead of giving it back to the system.
 
-    The process stays as large as its largest batch has made it.
+    The process stays as large as its largest batch has made it; nothing but that bounds it, for
+    what the C library trims lies at the end of its heap.
 
     Returns:
         Whether the C library can be told so; others than glibc cannot.

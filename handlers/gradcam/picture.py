@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gradcam.errors import BrokenPicture, MalformedRequest, TooLarge, UnsupportedPicture
@@ -30,6 +30,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = (b"avif", b"avis")
 _DEPTH_OF_TIFF, _MEANING_OF_TIFF = 258, 262  # bits per sample; 0 where 0 is white
 _PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
+_LYING = (5, 6, 7, 8)  # of the EXIF orientations
 _LARGE = 8_000_000  # pixels, of which decoding holds some ten bytes each
 _ONE_AT_A_TIME = threading.Lock()
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
@@ -94,7 +95,7 @@ def decode_picture(
     try:
         with Image.open(io.BytesIO(data), formats=[file_format]) as image:
             _check_size(image, max_pixels)
-            # threads that decode beside each other must not multiply what one picture may take
+            # what decoding holds beside the pixels must not be multiplied by the threads
             large = image.width * image.height > _LARGE
             with _ONE_AT_A_TIME if large else contextlib.nullcontext():
                 return _decode(image, reduce_to)
@@ -123,8 +124,7 @@ def _decode(image: Image.Image, reduce_to: int) -> Picture:
     picture = _to_rgb(_upright(image), _depth(image))
     if _is_negative(image):
         picture = ImageOps.invert(picture)
-    turned = picture.size != image.size  # which no JPEG of equal sides needs to tell
-    width, height = (size[::-1] if turned else size) if reduced else picture.size
+    width, height = (size[::-1] if _lies(image) else size) if reduced else picture.size
     return Picture(np.array(picture), width, height)
 
 
@@ -162,6 +162,14 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # broken metadata says nothing about the orientation
         return image
+
+
+def _lies(image: Image.Image) -> bool:
+    """Whether the rows of the picture are columns of the file."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _LYING
+    except Exception:  # as above
+        return False
 
 
 def _depth(image: Image.Image) -> int:

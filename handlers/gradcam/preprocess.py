@@ -1,5 +1,6 @@
 """From a picture to the network's input, within one grey level of torchvision's presets."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -112,8 +113,16 @@ def normalise(
     batch = torch.stack([picture.permute(1, 2, 0) for picture in pictures]).permute(0, 3, 1, 2)
     if device.type == "cuda":
         batch = batch.pin_memory()
-    mean = torch.tensor(preprocessing.mean, device=device).view(3, 1, 1)
-    std = torch.tensor(preprocessing.std, device=device).view(3, 1, 1)
+    mean, std = _constants(preprocessing.mean, preprocessing.std, device)
     # one multiplication and addition would do, but not to the bit what torchvision does
     values = batch.to(device, non_blocking=True).float().div_(255).sub_(mean).div_(std)
     return values.to(dtype)
+
+
+@functools.lru_cache(maxsize=16)  # on a GPU every copy of so little waits for the device
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, ``[3, 1, 1]`` each."""
+    both = torch.tensor((mean, std), device=device)[..., None, None]
+    return both[0], both[1]

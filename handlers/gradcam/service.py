@@ -34,6 +34,7 @@ from gradcam.explanation import Ask, Outcome
 from gradcam.intake import Intake, Prepared
 from gradcam.labels import ClassList
 from gradcam.options import Vocabulary
+from gradcam.price import further_passes
 from gradcam.settings import Settings
 from gradcam.wire import is_describe
 
@@ -131,13 +132,15 @@ class Service:
         Args:
             batch_size: The most requests of a batch.
         """
-        most = min(batch_size, self._settings.limits.max_rows)
+        rows = self._settings.limits.max_rows
+        most = min(batch_size, rows)
         sizes = {most, *(2**n for n in range(most.bit_length()))}
-        ask = (
-            Ask(method=self._settings.method, layers=self._vocabulary.default_layers)
-            if self._vocabulary.default_layers
-            else None
-        )
+        if self._settings.execution.compile:
+            sizes = set(range(1, rows + 1))  # one that comes later must not be compiled for then
+        layers = self._vocabulary.default_layers
+        ask = Ask(method=self._settings.method, layers=layers) if layers else None
+        if ask and further_passes(ask, [self._vocabulary.layers.choose(n) for n in layers], 1):
+            ask = None  # thousands of passes, which no later request takes fewer of
         try:
             self._explainer.warm_up(sorted(sizes), ask, graphs=self._settings.execution.cuda_graphs)
         except Exception:

@@ -18,7 +18,7 @@ from gradcam.forward import Passed, precise
 from gradcam.layers import Layer, LayerTable
 from gradcam.methods import METHODS, Needs
 from gradcam.questions import LayerMap, Question, layers_of
-from gradcam.replay import Work, to_host
+from gradcam.replay import Work, to_device, to_host
 from gradcam.tap import tap
 from gradcam.targets import Top, resolve_targets
 
@@ -124,8 +124,7 @@ class Usual:
         """
         targets = [ask.targets[0] if ask else Top(1) for ask in asks]
         wanted = [target if isinstance(target, int) else _BEST for target in targets]
-        answered = work(batch, torch.tensor(wanted, device=batch.device))
-        logits, chosen, values, silent = to_host(answered)
+        logits, chosen, values, silent = to_host(work(batch, to_device(wanted, batch.device)))
         goals = tuple(
             resolve_targets(ask.targets, row) if ask else ()
             for ask, row in zip(asks, logits, strict=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from ts.torch_handler.image_classifier import ImageClassifier
 
 from live.archives import ZOO_NAMES
 from live.client import Client, Part
@@ -147,6 +148,17 @@ def test_predictions_are_what_image_classifier_gives(client: Client, zoo: Exact)
     told = answer.document()
     assert list(told) == [keys[index] for index in best]
     assert list(told.values()) == pytest.approx(probabilities[best].tolist(), abs=1e-5)
+
+
+def test_probabilities_are_the_stock_handlers_but_for_a_grey_level(
+    client: Client, zoo: Exact
+) -> None:
+    prepared = ImageClassifier.image_processing(cat())
+    # its way resizes with Pillow, ours with torch, up to one grey level apart
+    stock = torch.softmax(zoo.network.double()(prepared[None].double())[0].detach(), 0)
+    told = client.put("predictions/zoo", PICTURE).document()
+    expected = stock.sort(descending=True).values.tolist()
+    assert list(told.values()) == pytest.approx(expected, abs=1e-3)
 
 
 def test_several_instances_are_answered_in_order(client: Client) -> None:
