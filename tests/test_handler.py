@@ -200,6 +200,18 @@ def test_torchserve_s_own_model_loader_finds_the_handler_and_the_settings(tmp_pa
     assert service.context.model_yaml_config["handler"]["gradcam"]["num_classes"] == NUM_CLASSES
 
 
+def test_freed_memory_is_given_back_now_and_then(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[int] = []
+    sent = 0
+    monkeypatch.setattr("gradcam_handler.heap.give_back", lambda: given_back.append(sent))
+    for sent in range(1, 2 * gradcam_handler.GIVE_BACK_AFTER + 1):
+        served.ask(sending.raw(b""))
+    assert len(given_back) == 2
+    assert given_back[1] - given_back[0] == gradcam_handler.GIVE_BACK_AFTER
+
+
 def test_statuses_come_with_their_phrases(served: Served) -> None:
     answers = served.batch(sending.raw(cat_png()), sending.raw(b"hello"), sending.raw(b""))
     phrases = [(answer.status, answer.phrase) for answer in answers]

@@ -15,8 +15,8 @@ _LEAST = 1 << 25  # for a C library that refuses so much for blocks of their own
 def keep_freed_memory() -> bool:
     """Lets this process keep freed memory, instead of giving it back to the system.
 
-    The process stays as large as its largest batch has made it; nothing but that bounds it, for
-    what the C library trims lies at the end of its heap.
+    The process stays as large as its largest batch has made it, and larger where small blocks that
+    live on come to lie between large ones, until :func:`give_back`.
 
     Returns:
         Whether the C library can be told so; others than glibc cannot.
@@ -27,3 +27,15 @@ def keep_freed_memory() -> bool:
         return False
     own = tell(_MMAP_THRESHOLD, _MOST) or tell(_MMAP_THRESHOLD, _LEAST)
     return bool(tell(_TRIM_THRESHOLD, _MOST) and own)
+
+
+def give_back() -> None:
+    """Gives back what is free now, wherever it lies; the next batch gets its own anew.
+
+    Called now and then, it bounds the process by what batches of late have needed.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return
+    trim(0)
