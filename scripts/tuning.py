@@ -115,8 +115,15 @@ def search(
 
 
 def divisions(cores: int) -> list[int]:
-    """Numbers of workers that share the cores evenly: powers of two, at most one for a core."""
-    return [2**n for n in range(cores.bit_length()) if 2**n <= cores]
+    """Numbers of workers that share all cores evenly, from one up to one for each core.
+
+    Of a machine with many cores not every one: each is at least twice the one before it.
+    """
+    found = [1]
+    for workers in range(2, cores + 1):
+        if cores % workers == 0 and workers >= 2 * found[-1]:
+            found.append(workers)
+    return found
 
 
 def best(found: Iterable[Measured | Refused], limit: float) -> Measured | None:

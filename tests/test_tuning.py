@@ -26,9 +26,25 @@ def measured(setup: Setup = PLAIN, rate: float = 10, busy: float = 0.5, **more: 
     )
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4])])
+@pytest.mark.parametrize(
+    ("cores", "workers"),
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (6, [1, 2, 6]),
+        (7, [1, 7]),
+        (12, [1, 2, 4, 12]),
+        (96, [1, 2, 4, 8, 16, 32, 96]),
+    ],
+)
 def test_workers_share_the_cores(cores: int, workers: list[int]) -> None:
     assert divisions(cores) == workers
+
+
+def test_no_division_leaves_a_core_idle() -> None:
+    for cores in range(1, 200):
+        tried = search(cores, ["fp32"], measured, 1.0)
+        assert all(one.setup.workers * one.setup.threads == cores for one in tried)
 
 
 def test_the_highest_rate_within_the_limit_is_taken() -> None:
@@ -70,7 +86,6 @@ def test_what_is_best_so_far_is_what_the_next_vary() -> None:
 
     assert best(found, 1.0) == measured(Setup("bf16", 2, 2, 4, 20), rate=135)
     assert len(set(tried)) == len(tried) == 6 + 4 + 2
-    assert all(setup.workers * setup.threads <= 4 for setup in tried)
 
 
 def test_a_setup_that_cannot_be_served_is_passed_over() -> None:
