@@ -5,7 +5,7 @@ Examples:
     python benchmarks/choices.py resnet50 --rounds 21 --only layout bf16 heap
 
 Each choice takes turns with what it is chosen over, and given is how long it takes of the other's
-time, median and quartiles of the ratios within a round; below 1 is a gain. Networks have seeded
+time, as the spread of the ratios within a round; below 1 is a gain. Networks have seeded
 random weights and batches of 8. Of precision and reduced decoding the effect is told too, on the
 demo model: the least cosine of any photograph's map with the exact one's, and for how many the best
 class stays the same. Prints a table, and writes choices.json.
@@ -24,8 +24,9 @@ import safetensors.torch
 import torch
 from command_line import turns
 from finding import ROOT
-from interleaved import quartiles, ratios
+from interleaved import ratios
 from machine import describe
+from spread import LEGEND, spread
 
 sys.path.insert(1, str(ROOT / "scripts"))
 
@@ -227,9 +228,9 @@ def main() -> int:
     def tell(found: Iterator[Line]) -> None:
         for choice, what, over, more in found:
             lines.append((choice, what, over, more))
-            print(f"| {choice} | {what} | {quartiles(over).strip()} | {more} |", flush=True)
+            print(f"| {choice} | {what} | {spread(over)} | {more} |", flush=True)
 
-    print("| choice | of what | × the other's time | and |\n|---|---|---|---|")
+    print(f"{LEGEND}\n\n| choice | of what | × the other's time | and |\n|---|---|---|---|")
     for architecture in arguments.architectures:
         tell(of_networks(architecture, arguments.only, arguments.rounds))
     if "pictures" in arguments.only:

@@ -26,6 +26,6 @@ def networks_parser(
 
 def turns(text: str) -> int:
     """How many turns: at least 2."""
-    if not text.isdecimal() or int(text) < 2:  # one has no quartiles
+    if not text.isdecimal() or int(text) < 2:  # one has no spread
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 up")
     return int(text)

@@ -28,12 +28,6 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def quartiles(ratios: Sequence[float]) -> str:
-    """Median and quartiles, for the table."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:5.2f} ({low:.2f}–{high:.2f})"
-
-
 def ratios(
     work: Callable[[], object], unit: Callable[[], object], rounds: int
 ) -> tuple[list[float], float]:

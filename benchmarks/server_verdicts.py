@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from server_results import Found, pooled, quartiles
+from server_results import Found, pooled
+from spread import spread
 
 LATE_SHARE = 0.7
 """Of the capacity, at which the tail of the latencies is judged."""
@@ -58,9 +59,9 @@ def _rate(found: Found, claim: Claim) -> str:
     ratios = found.ratios(claim.model, claim.contender, claim.unit, most)
     if not ratios:
         return _line(what, wanted)
-    low, middle, high = quartiles(ratios)
-    number = f"{middle:.2f} ({low:.2f}–{high:.2f}) with {most} clients"
-    return _line(what, wanted, number, met=middle >= claim.least)
+    ratio = spread(ratios)
+    number = f"{ratio.text(2)} with {most} clients"
+    return _line(what, wanted, number, met=ratio.middle >= claim.least)
 
 
 def _size(found: Found) -> str:
