@@ -210,8 +210,8 @@ def _demo_answers(
     return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
 
 
-def main() -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -221,7 +221,12 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "run/benchmarks/choices", metavar="FOLDER"
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    arguments = build_parser().parse_args()
     files, source = read_photographs()
     lines: list[Line] = []
 

@@ -9,6 +9,7 @@ backward pass of eight pictures, less parameters, buffers and one tensor of the 
 size, and the same of the network whose parameters are not frozen.
 """
 
+import argparse
 from collections.abc import Mapping
 
 import torch
@@ -54,11 +55,16 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
     return f"{architecture:14}{timed}{saved:16.3f}{trainable:12.1f}"
 
 
-def main() -> None:
-    """Prints the table."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = networks_parser(__doc__, DEFAULT_ARCHITECTURES, rounds=21)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Prints the table."""
+    arguments = build_parser().parse_args()
     print(f"batch 1, {torch.get_num_threads()} threads; × a plain explanation of one target")
     print(LEGEND)
     heads = "".join(f"{name:>20}" for name in arguments.only)

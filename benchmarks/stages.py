@@ -163,8 +163,8 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def main() -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -183,7 +183,12 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "run/benchmarks/stages", metavar="FOLDER"
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    arguments = build_parser().parse_args()
     device = torch.device(arguments.device)
     execution = dict(arguments.execution)
     about = describe(device)

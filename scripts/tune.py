@@ -49,7 +49,7 @@ examples:
 
 def main() -> int:
     """Runs the command line."""
-    arguments = _parser().parse_args()
+    arguments = build_parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     try:
         config = read_config(arguments.archive)
@@ -170,7 +170,8 @@ def _line(measured: Measured | Refused, limit: float) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
