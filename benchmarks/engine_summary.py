@@ -8,6 +8,7 @@ from typing import Any
 
 from contenders import BY_HAND, OURS, PEER, UNIT
 from engine_results import Results, Row
+from interleaved import quotients
 from spread import Spread, spread
 
 MODELS = (
@@ -35,8 +36,7 @@ class Verdict:
 
 def over(row: Row, name: str, other: str) -> Spread:
     """How long one contender takes over how long another takes in the same round."""
-    pairs = zip(row.seconds[name], row.seconds[other], strict=True)
-    return spread([mine / theirs for mine, theirs in pairs])
+    return spread(quotients(row.seconds[name], row.seconds[other]))
 
 
 def best_peer(results: Results, row: Row, kind: str = PEER) -> str | None:

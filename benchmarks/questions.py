@@ -11,6 +11,7 @@ size, and the same of the network whose parameters are not frozen.
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from command_line import networks_parser
@@ -20,8 +21,6 @@ from spread import LEGEND, spread
 
 from gradcam import Ask, Explainer, Top, freeze
 from gradcam.networks import build_network
-
-DEFAULT_ARCHITECTURES = ("resnet50", "densenet201")
 
 QUESTIONS: Mapping[str, Ask] = {
     "5 targets": Ask(targets=(Top(5),)),
@@ -41,8 +40,8 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
     cells = []
     for name in names:
         found, _ = ratios(
-            lambda name=name: explainer.run(one, [QUESTIONS[name]]),
-            lambda: explainer.run(one, [Ask()]),
+            partial(explainer.run, one, [QUESTIONS[name]]),
+            partial(explainer.run, one, [Ask()]),
             rounds,
         )
         cells.append(str(spread(found)))
@@ -57,7 +56,7 @@ def measure(architecture: str, rounds: int, names: list[str]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = networks_parser(__doc__, DEFAULT_ARCHITECTURES, rounds=21)
+    parser = networks_parser(__doc__, ("resnet50", "densenet201"), rounds=21)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
     return parser
 

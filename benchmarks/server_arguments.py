@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from command_line import NETWORKS
 from server_contenders import (
     FIVE_TARGETS,
     OURS,
@@ -66,7 +67,7 @@ def build_parser(description: str | None = None) -> argparse.ArgumentParser:
     add(
         "--models",
         nargs="+",
-        default=["resnet18", "resnet50", "mobilenet_v3_large"],
+        default=list(NETWORKS),
         metavar="NAME",
         help="torchvision's (default: %(default)s)",
     )

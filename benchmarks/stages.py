@@ -19,13 +19,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from command_line import turns
+from command_line import NETWORKS, networks_parser
 from finding import ROOT
-from interleaved import order_of, seconds
+from interleaved import in_turns, seconds
 from machine import describe
 
 sys.path.insert(1, str(ROOT / "scripts"))
@@ -48,8 +49,6 @@ from gradcam.preprocess import normalise, show
 from gradcam.service import Service, make_explainer
 from gradcam.settings import Settings, read_settings
 
-DEFAULT_ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v3_large")
-
 
 def measure(
     architecture: str, batch: int, device: torch.device, execution: Mapping[str, Any], rounds: int
@@ -58,10 +57,7 @@ def measure(
     works = works_of(architecture, batch, device, execution)
     for work in works.values():
         seconds(work)
-    samples: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(rounds):
-        for name in order_of(list(works), turn):
-            samples[name].append(seconds(works[name]))
+    samples = in_turns({name: partial(seconds, work) for name, work in works.items()}, rounds)
     forward = samples["forward"]
     # an explanation contains a forward pass: what it takes beyond the one of its round
     both = zip(samples["gradient, map"], forward, strict=True)
@@ -165,10 +161,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("architectures", nargs="*", default=DEFAULT_ARCHITECTURES)
+    parser = networks_parser(__doc__, NETWORKS, rounds=15)
     parser.add_argument("--batch", nargs="+", type=int, default=[8], help="default: 8")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument(
@@ -179,7 +172,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="how the device computes, such as precision=bf16; may be repeated",
     )
-    parser.add_argument("--rounds", type=turns, default=15, help="default: %(default)s")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "run/benchmarks/stages", metavar="FOLDER"
     )

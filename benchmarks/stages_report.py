@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interleaved import quotients
+
 STAGES = (
     *("decode", "resize", "transfer, normalise", "forward", "gradient, map"),
     *("document", "overlay", "encode"),
@@ -32,8 +34,7 @@ class Row:
 
     def over(self, name: str, other: str) -> float:
         """The median of the ratios within a round."""
-        pairs = zip(self.seconds[name], self.seconds[other], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
+        return statistics.median(quotients(self.seconds[name], self.seconds[other]))
 
 
 def table(rows: Sequence[Row]) -> str:
