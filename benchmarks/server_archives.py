@@ -106,6 +106,13 @@ def options_of(
     return read_packaging_options(parser.parse_args(told))
 
 
+def precision_of(arguments: Sequence[str]) -> str:
+    """What a variant computes in, by its arguments of ``package_model.py``."""
+    options = options_of(Path(), "variant", "resnet18", Batching(1, 1), arguments)
+    told = dict(setting.partition("=")[::2] for setting in options.execution)
+    return told.get("precision", "fp32")
+
+
 def package_peer(
     store: Path, name: str, architecture: str, handler: str, ours: Path, batching: Batching
 ) -> Path:

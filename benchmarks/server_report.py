@@ -38,6 +38,8 @@ def _about(found: Found) -> Iterator[str]:
     yield f"Photographs: {found.about['photographs']}. Batches of up to {found.about['batch_size']}"
     yield f"requests that wait {found.about['delay']} ms; one worker for each archive."
     yield f"Rates and ratios: {LEGEND}."
+    for sentence in found.about.get("answers", ["Answers were not compared."]):
+        yield f"- {sentence}"
 
 
 def _closed(found: Found, model: str) -> Iterator[str]:

@@ -203,5 +203,8 @@ def test_the_tables_hold_rate_ratios_latencies_and_bytes() -> None:
         "| 16 | ours grid | 9.0 [9.0–9.0] | 0.90 [0.90–0.90] |  | 500 | 500 | 500 | 0 | 1,700 |"
     ) in report
     assert "Poisson" not in report
+    assert "- Answers were not compared." in report
+    compared = replace(found, about={**ABOUT, "answers": ["all the same"]})
+    assert "- all the same\n" in server_report.report(compared)
     delayed = replace(found, delays={5: load(1, latencies=0.02)})
     assert "| 5 | 20 | 20 | 20 | 0 |" in server_report.report(delayed)
