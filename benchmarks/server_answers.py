@@ -105,8 +105,8 @@ def compare(
         Sentences.
 
     Raises:
-        DisagreementError: A contender in full precision names another class, or maps differ in shape
-            from photograph to photograph or, of one kind of map, from contender to contender.
+        DisagreementError: A contender in full precision names another class, or maps differ in
+            shape from photograph to photograph or, of one kind, from contender to contender.
     """
     first, expected = said[0]
     shapes: dict[str, tuple[int, ...]] = {}
