@@ -3,6 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
+NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_large")
+"""Whose serving is measured where nobody names others."""
+
 
 def networks_parser(
     description: str | None, architectures: Sequence[str], rounds: int
@@ -26,6 +29,6 @@ def networks_parser(
 
 def turns(text: str) -> int:
     """How many turns: at least 2."""
-    if not text.isdecimal() or int(text) < 2:  # one has no quartiles
+    if not text.isdecimal() or int(text) < 2:  # one has no spread
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 up")
     return int(text)

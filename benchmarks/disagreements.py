@@ -224,13 +224,18 @@ def show(table: Iterator[Line]) -> None:
     print()
 
 
-def main() -> None:
-    """Prints the tables."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=40, help="for EigenCAM's sign (default: 40)")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Prints the tables."""
+    arguments = build_parser().parse_args()
     logging.getLogger("torchcam").setLevel(logging.ERROR)
     show(disagreements())
     show(departures())

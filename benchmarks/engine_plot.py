@@ -12,6 +12,7 @@ from engine_results import Results, Row
 from engine_summary import groups, over
 from machine import sentence
 from matplotlib.axes import Axes
+from spread import LEGEND
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKERS = "osD^vP*X"
@@ -53,7 +54,7 @@ def draw(results: Results, path: Path) -> None:
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(2, int(width / 2.2)))
     figure.suptitle(
-        f"An explanation in forward passes: medians and quartiles of {results.rounds} rounds\n"
+        f"An explanation in forward passes, {results.rounds} rounds: {LEGEND}\n"
         f"{textwrap.fill(sentence(dict(results.machine)), int(width * 12))}",
         fontsize=9,
     )

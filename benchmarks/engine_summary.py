@@ -8,6 +8,8 @@ from typing import Any
 
 from contenders import BY_HAND, OURS, PEER, UNIT
 from engine_results import Results, Row
+from interleaved import quotients
+from spread import Spread, spread
 
 MODELS = (
     *("resnet18", "resnet50", "densenet201", "vgg19"),
@@ -22,19 +24,6 @@ _OURS, _UNIT = "ours", "forward"
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Median and quartiles."""
-
-    low: float
-    middle: float
-    high: float
-
-    def __str__(self) -> str:
-        digits = 2 if self.middle < 10 else 1
-        return f"{self.middle:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
-
-
-@dataclass(frozen=True)
 class Verdict:
     """One sentence with its number, and whether that is within its limit, where it has one."""
 
@@ -45,15 +34,9 @@ class Verdict:
         return {True: "met: ", False: "NOT met: ", None: ""}[self.met] + self.text
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Of at least two values."""
-    return Spread(*statistics.quantiles(values, n=4))
-
-
 def over(row: Row, name: str, other: str) -> Spread:
     """How long one contender takes over how long another takes in the same round."""
-    pairs = zip(row.seconds[name], row.seconds[other], strict=True)
-    return spread([mine / theirs for mine, theirs in pairs])
+    return spread(quotients(row.seconds[name], row.seconds[other]))
 
 
 def best_peer(results: Results, row: Row, kind: str = PEER) -> str | None:
@@ -73,7 +56,7 @@ def ranks(results: Results, row: Row) -> list[str]:
 
 
 def geometric(spreads: Iterable[Spread]) -> Spread | None:
-    """The geometric means of medians and of quartiles; ``None`` of nothing."""
+    """The geometric means of medians, and of what lies around them; ``None`` of nothing."""
     found = list(spreads)
     if not found:
         return None
@@ -81,6 +64,7 @@ def geometric(spreads: Iterable[Spread]) -> Spread | None:
         statistics.geometric_mean([one.low for one in found]),
         statistics.geometric_mean([one.middle for one in found]),
         statistics.geometric_mean([one.high for one in found]),
+        any(one.whole for one in found),
     )
 
 

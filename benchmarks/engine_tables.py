@@ -7,6 +7,7 @@ from contenders import BY_HAND, OTHER, OURS, PEER
 from engine_results import Results, Row
 from engine_summary import best_peer, geometric, groups, over, ranks, share, verdicts
 from machine import sentence
+from spread import LEGEND
 
 _ASKED = (OURS, PEER, BY_HAND, OTHER)
 
@@ -29,8 +30,8 @@ def tables(results: Results) -> str:
 
 def _times(results: Results, batch: int, targets: int, rows: Sequence[Row]) -> Iterator[str]:
     names = [name for name in results.of_kind(*_ASKED) if any(name in row.seconds for row in rows)]
-    yield f"**Batch {batch}, targets: {targets}.** × the forward pass of the same round, medians"
-    yield f"(quartiles) of {results.rounds} rounds.\n"
+    yield f"**Batch {batch}, targets: {targets}.** × the forward pass of the same round, of"
+    yield f"{results.rounds} rounds: {LEGEND}.\n"
     yield from _head("model", "forward ms", *names, "ours over the best peer", "rank of ours")
     for row in rows:
         best = best_peer(results, row)

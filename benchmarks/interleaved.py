@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import finding  # noqa: F401 - it finds the engine
 import torch
@@ -28,12 +29,6 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def quartiles(ratios: Sequence[float]) -> str:
-    """Median and quartiles, for the table."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:5.2f} ({low:.2f}–{high:.2f})"
-
-
 def ratios(
     work: Callable[[], object], unit: Callable[[], object], rounds: int
 ) -> tuple[list[float], float]:
@@ -44,8 +39,30 @@ def ratios(
     """
     for warm in (unit, work):
         seconds(warm)
-    turns = [(seconds(unit), seconds(work)) for _ in range(rounds)]
-    return [both[1] / both[0] for both in turns], statistics.median(both[0] for both in turns)
+    taken = in_turns({"unit": partial(seconds, unit), "work": partial(seconds, work)}, rounds)
+    return quotients(taken["work"], taken["unit"]), statistics.median(taken["unit"])
+
+
+def quotients(over: Sequence[float], under: Sequence[float]) -> list[float]:
+    """One number over another, round by round."""
+    return [mine / theirs for mine, theirs in zip(over, under, strict=True)]
+
+
+def in_turns(takes: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What measurements give, each taken once in every round, in the order of ``order_of``.
+
+    Args:
+        takes: By name, what measures and gives the number.
+        rounds: How many.
+
+    Returns:
+        The numbers of every round, by name.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in takes}
+    for turn in range(rounds):
+        for name in order_of(list(takes), turn):
+            samples[name].append(takes[name]())
+    return samples
 
 
 def in_rotation(
@@ -71,15 +88,16 @@ def in_rotation(
             gc.collect()  # some leave the graph of every call to the collector: gigabytes
             calls[name] = calls_of(seconds(work))
         gc.collect()
-    samples: dict[str, list[float]] = {name: [] for name in openings}
+
+    def take(name: str) -> float:
+        with openings[name]() as work:
+            gc.collect()
+            return _mean_seconds(work, calls[name])
+
     gc.collect()
     gc.freeze()  # what is there already need not be gone through before every turn
     try:
-        for turn in range(rounds):
-            for name in order_of(list(openings), turn):
-                with openings[name]() as work:
-                    gc.collect()
-                    samples[name].append(_mean_seconds(work, calls[name]))
+        samples = in_turns({name: partial(take, name) for name in openings}, rounds)
     finally:
         gc.unfreeze()
     return samples, calls

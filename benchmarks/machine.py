@@ -124,13 +124,19 @@ def _read(path: str) -> str:
     return Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
 
 
-def main() -> int:
-    """Prints the description as JSON."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    print(json.dumps(describe(torch.device(parser.parse_args().device)), indent=1))
+    return parser
+
+
+def main() -> int:
+    """Prints the description as JSON."""
+    device = torch.device(build_parser().parse_args().device)
+    print(json.dumps(describe(device), indent=1))
     return 0
 
 

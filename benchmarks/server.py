@@ -3,7 +3,8 @@
 All of them serve the same seeded random weights with the same batch settings, one worker each, from
 one server, and are sent the same photographs of 500×375 pixels. They take turns, so that a machine
 whose speed drifts favours none, and rates are compared within a round. The clients share the cores
-with the server.
+with the server. Before that all are asked about the same eight photographs, and unless those of one
+model and precision name the same best classes, with maps of one shape, nothing is measured.
 
 Writes server.json, with every latency, and server.png; prints tables and what they show.
 """
@@ -24,7 +25,8 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "handlers"))
 import torch
 from machine import describe
 from photographs import read_photographs
-from server_archives import PEERS, Batching, package_ours, package_peer
+from server_answers import DisagreementError, ask, compare
+from server_archives import PEERS, Batching, package_ours, package_peer, precision_of
 from server_arguments import SOAK, contenders_of, read_arguments
 from server_contenders import OURS, Contender, ours
 from server_measure import Bench, closed_rounds, lone_client, open_loops, soak
@@ -33,6 +35,9 @@ from server_report import report
 from server_results import Found, Resident, pooled
 
 from torchserve_process import TorchServe
+
+COMPARED = 8
+"""Photographs of which all must say the same before any is timed."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -45,7 +50,11 @@ def main(given: Sequence[str] | None = None) -> int:
     else:
         out.mkdir(parents=True, exist_ok=True)
         command = ["python", "benchmarks/server.py", *(sys.argv[1:] if given is None else given)]
-        found = measure(arguments, shlex.join(command), out)
+        try:
+            found = measure(arguments, shlex.join(command), out)
+        except DisagreementError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     draw(found, out / "server.png")
     print(report(found))
     return 0
@@ -80,6 +89,9 @@ def measure(arguments: argparse.Namespace, command: str, out: Path) -> Found:
             measured = [(one, model) for model, some in contenders.items() for one in some]
             for one, model in measured:
                 bench.warm_up(one, model)
+            found = replace(
+                found, about={**about, "answers": _compared(bench, contenders, arguments)}
+            )
             served = dict.fromkeys(one.archive(model) for one, model in measured)
             before = {name: bench.resident(name) for name in served}
             for turn in closed_rounds(
@@ -131,6 +143,28 @@ def _package(
         package_ours(store, f"{model}-{_delayed(delay)}", model, lone)
     if arguments.soak:
         package_ours(store, f"{arguments.soak_model}-{SOAK}", arguments.soak_model, batching)
+
+
+def _compared(
+    bench: Bench, contenders: Mapping[str, Sequence[Contender]], arguments: argparse.Namespace
+) -> list[str]:
+    """Sentences on how far all contenders of a model say the same of the same photographs.
+
+    Raises:
+        DisagreementError: Two of the same precision do not.
+    """
+    lower = [
+        name
+        for name, line in arguments.variant.items()
+        if precision_of(shlex.split(line)) != "fp32"
+    ]
+    sentences: list[str] = []
+    for model, some in contenders.items():
+        said = [(one, [ask(shot) for shot in bench.shots(one, model)[:COMPARED]]) for one in some]
+        sentences += compare(model, said, lower)
+    for sentence in sentences:
+        _tell(sentence)
+    return sentences
 
 
 def _delayed(delay: int) -> str:

@@ -23,6 +23,7 @@ import model_packaging
 from gradcam import Explainer, freeze
 from gradcam.networks import build_network
 from packaging_arguments import add_packaging_options, read_packaging_options
+from packaging_options import PackagingOptions
 
 _PEERS = Path(__file__).resolve().parent / "peers"
 
@@ -87,15 +88,29 @@ def package_ours(
         SystemExit: Arguments that ``package_model.py`` does not take.
         PackagingError: Arguments that do not fit.
     """
+    options = options_of(store, name, architecture, batching, arguments)
+    model_packaging.package(options)
+    return options.archive
+
+
+def options_of(
+    store: Path, name: str, architecture: str, batching: Batching, arguments: Sequence[str] = ()
+) -> PackagingOptions:
+    """What ``package_ours`` packages; it takes and raises the same, and writes nothing."""
     parser = argparse.ArgumentParser(prog=f"variant {name}")
     parser.add_argument("--arch")
     add_packaging_options(parser)
     told = [f"--arch={architecture}", "--weights=none", "--seed=0", *_STOCK_VIEW]
     told += [f"--batch-size={batching.size}", f"--max-batch-delay={batching.delay}"]
     told += [*arguments, f"--model-name={name}", f"--export-path={store}"]
-    options = read_packaging_options(parser.parse_args(told))
-    model_packaging.package(options)
-    return options.archive
+    return read_packaging_options(parser.parse_args(told))
+
+
+def precision_of(arguments: Sequence[str]) -> str:
+    """What a variant computes in, by its arguments of ``package_model.py``."""
+    options = options_of(Path(), "variant", "resnet18", Batching(1, 1), arguments)
+    told = dict(setting.partition("=")[::2] for setting in options.execution)
+    return told.get("precision", "fp32")
 
 
 def package_peer(

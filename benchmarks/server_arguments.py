@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from command_line import NETWORKS
 from server_contenders import (
     FIVE_TARGETS,
     OURS,
@@ -24,7 +25,7 @@ examples:
   python benchmarks/server.py --soak 20000                 all of it: an hour and a half
   python benchmarks/server.py --models resnet18 --peers resnet18 --rounds 2 --open --delays
                                                            a short look
-  python benchmarks/server.py --models resnet50 --variant "bf16=--precision bf16"
+  python benchmarks/server.py --models resnet50 --variant "bf16=--execution precision=bf16"
   python benchmarks/server.py --draw run/benchmarks/server/server.json
 """
 
@@ -36,7 +37,7 @@ def read_arguments(description: str | None, given: Sequence[str] | None) -> argp
         description: The script's own.
         given: The line; the process's own where it is ``None``.
     """
-    parser = _parser(description)
+    parser = build_parser(description)
     arguments = parser.parse_args(given)
     arguments.variant = dict(arguments.variant)
     known = {one.name for some in contenders_of(arguments).values() for one in some}
@@ -55,7 +56,8 @@ def contenders_of(arguments: argparse.Namespace) -> dict[str, list[Contender]]:
     }
 
 
-def _parser(description: str | None) -> argparse.ArgumentParser:
+def build_parser(description: str | None = None) -> argparse.ArgumentParser:
+    """The command line, with the script's own description."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=_EXAMPLES,
@@ -65,7 +67,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     add(
         "--models",
         nargs="+",
-        default=["resnet18", "resnet50", "mobilenet_v3_large"],
+        default=list(NETWORKS),
         metavar="NAME",
         help="torchvision's (default: %(default)s)",
     )

@@ -19,6 +19,7 @@ class Contender:
         asked: What, in a word or two.
         verb: ``predictions`` or ``explanations``.
         headers: The options.
+        map_of: What its maps are, whose shape is one for all of a model's contenders.
         dear: Whether a batch takes so long that a few rounds of it must do.
     """
 
@@ -26,6 +27,7 @@ class Contender:
     asked: str
     verb: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    map_of: str = "a grid of the layer"
     dear: bool = False
 
     @property
@@ -57,8 +59,8 @@ FIVE_TARGETS = Contender(OURS, "five targets", "explanations", {"X-Explain-Targe
 STOCK_PREDICTIONS = Contender(STOCK, "predictions", "predictions")
 
 PEER_EXPLANATIONS = (
-    Contender(STOCK, "explanations", "explanations", dear=True),
-    Contender("pytorch-grad-cam", "map", "explanations"),
+    Contender(STOCK, "explanations", "explanations", map_of="attributions", dear=True),
+    Contender("pytorch-grad-cam", "map", "explanations", map_of="a map of the input"),
     Contender("pytorch-grad-cam", "overlay", "explanations", _OVERLAY),
     Contender("torch-cam", "map", "explanations"),
     Contender("torch-cam", "overlay", "explanations", _OVERLAY),

@@ -9,8 +9,9 @@ mpl.use("Agg")  # no screen is needed
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from server_results import Found, quartiles
+from server_results import Found
 from server_verdicts import LATE_SHARE, SOAK_FROM
+from spread import FEWEST, spread
 
 _COLUMNS = 3
 
@@ -45,19 +46,25 @@ def _rates(axes: Axes, found: Found, model: str) -> None:
     """Bars, as rates span two orders of magnitude: logarithmic, with the number beside each."""
     most, names = max(found.concurrencies), found.contenders(model)
     for place, name in enumerate(names):
-        low, middle, high = quartiles([load.rate for load in found.loads(model, name, most)])
+        rate = spread([load.rate for load in found.loads(model, name, most)])
         colour = "0.7" if name.split()[0] in ("stock", "pytorch-grad-cam", "torch-cam") else "C0"
-        axes.plot([0, middle], [place, place], color=colour, linewidth=8, solid_capstyle="butt")
-        axes.plot([low, high], [place, place], color="k", linewidth=1)
+        axes.plot(
+            [0, rate.middle], [place, place], color=colour, linewidth=8, solid_capstyle="butt"
+        )
+        axes.plot([rate.low, rate.high], [place, place], color="k", linewidth=1)
         axes.annotate(
-            f"{middle:.3g}", (high, place), (4, 0), textcoords="offset points", va="center"
+            *(f"{rate.middle:.3g}", (rate.high, place), (4, 0)),
+            textcoords="offset points",
+            va="center",
         )
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.margins(x=0.12)
     axes.set_title(f"{model}, {most} clients")
-    axes.set_xlabel("requests per second: median and quartiles of the rounds")
+    axes.set_xlabel(
+        f"requests per second: median and quartiles (of fewer than {FEWEST} rounds all)"
+    )
 
 
 def _arrivals(axes: Axes, found: Found) -> None:

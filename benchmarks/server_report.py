@@ -1,9 +1,10 @@
 """What the server benchmark found, as Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from server_results import Found, pooled, quartiles
+from server_results import Found, pooled
 from server_verdicts import verdicts
+from spread import LEGEND, spread
 
 from load import Load
 
@@ -36,6 +37,9 @@ def _about(found: Found) -> Iterator[str]:
     yield f"`{found.about['command']}`"
     yield f"Photographs: {found.about['photographs']}. Batches of up to {found.about['batch_size']}"
     yield f"requests that wait {found.about['delay']} ms; one worker for each archive."
+    yield f"Rates and ratios: {LEGEND}."
+    for sentence in found.about.get("answers", ["Answers were not compared."]):
+        yield f"- {sentence}"
 
 
 def _closed(found: Found, model: str) -> Iterator[str]:
@@ -49,8 +53,8 @@ def _closed(found: Found, model: str) -> Iterator[str]:
             loads = found.loads(model, contender, clients)
             ratios = [found.ratios(model, contender, unit, clients) for unit in UNITS]
             yield _row(
-                *(str(clients), contender, _spread([load.rate for load in loads], 1)),
-                *(_spread(one, 2) if one else "" for one in ratios),
+                *(str(clients), contender, spread([load.rate for load in loads]).text(1)),
+                *(spread(one).text(2) if one else "" for one in ratios),
                 *_latencies(pooled(loads)),
                 f"{pooled(loads).bytes_per_answer:,.0f}",
             )
@@ -95,11 +99,6 @@ def _memory(found: Found) -> Iterator[str]:
 def _latencies(load: Load) -> list[str]:
     milliseconds = [f"{1000 * seconds:.0f}" for seconds in (load.p50, load.p95, load.p99)]
     return [*milliseconds, str(load.errors)]
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    low, middle, high = quartiles(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
 def _head(*names: str) -> list[str]:

@@ -1,7 +1,6 @@
 """What the server benchmark found: its samples as they go into ``server.json`` and out of it."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -143,14 +142,6 @@ def pooled(loads: Sequence[Load]) -> Load:
         np.concatenate([load.statuses for load in loads]),
         sum(load.received for load in loads),
     )
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The lower quartile, the median and the upper quartile; of one value that, three times."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
 
 
 def _sample(sample: Sample) -> dict[str, Any]:

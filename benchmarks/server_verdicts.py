@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from server_results import Found, pooled, quartiles
+from server_results import Found, pooled
+from spread import spread
 
 LATE_SHARE = 0.7
 """Of the capacity, at which the tail of the latencies is judged."""
@@ -30,12 +31,14 @@ CLAIMS = (
     Claim("resnet18", "ours predictions", "stock predictions", 1.05),
     Claim("resnet50", "ours predictions", "stock predictions", 1.00),
     Claim("resnet18", "ours grid", "pytorch-grad-cam map", 2.5),
+    Claim("resnet18", "ours overlay", "pytorch-grad-cam overlay", 2.5),
     Claim("resnet18", "ours grid", "stock explanations", 8.0),
     Claim("resnet50", "bf16 predictions", "ours predictions", 1.6),
     Claim("resnet50", "bf16 grid", "ours grid", 1.6),
 )
 """Rates, judged at the greatest concurrency, where every batch is full. The variant ``bf16`` is
-judged where it was measured."""
+judged where it was measured. The other library's map has the size of the network's input, and ours
+that of the layer; so overlays, which both draw on a picture, are compared too."""
 
 
 def verdicts(found: Found) -> list[str]:
@@ -58,9 +61,13 @@ def _rate(found: Found, claim: Claim) -> str:
     ratios = found.ratios(claim.model, claim.contender, claim.unit, most)
     if not ratios:
         return _line(what, wanted)
-    low, middle, high = quartiles(ratios)
-    number = f"{middle:.2f} ({low:.2f}–{high:.2f}) with {most} clients"
-    return _line(what, wanted, number, met=middle >= claim.least)
+    ratio = spread(ratios)
+    sizes = " and ".join(
+        f"{pooled(found.loads(claim.model, name, most)).bytes_per_answer:,.0f}"
+        for name in (claim.contender, claim.unit)
+    )
+    number = f"{ratio.text(2)} with {most} clients, of {sizes} bytes an answer"
+    return _line(what, wanted, number, met=ratio.middle >= claim.least)
 
 
 def _size(found: Found) -> str:
@@ -101,10 +108,10 @@ def _errors(found: Found) -> str:
     loads = [sample.load for turn in found.closed for sample in turn]
     loads += [sample.load for sample in found.open] + list(found.delays.values())
     if not loads:
-        return _line("requests without a sound answer", "none")
+        return _line("requests not answered with a 2xx", "none")
     count = sum(load.errors for load in loads)
     of = sum(len(load.statuses) for load in loads)
-    return _line("requests without a sound answer", "none", f"{count} of {of:,}", met=not count)
+    return _line("requests not answered with a 2xx", "none", f"{count} of {of:,}", met=not count)
 
 
 def _line(what: str, wanted: str, number: str | None = None, *, met: bool = False) -> str:

@@ -41,7 +41,16 @@ class Subject:
 
 
 def build_subject(name: str, device: torch.device) -> Subject:
-    """A network of torchvision's with random weights, the same on every device.
+    """A network of torchvision's with random weights, the same on every device."""
+    network = settled_network(name).to(device)
+    explainer = Explainer(network, (SIDE, SIDE))
+    layer = explainer.layers.choose(None)
+    numbers = _count(network, layer.name, noise(1).to(device))
+    return Subject(name, network, explainer, layer, numbers)
+
+
+def settled_network(name: str) -> nn.Module:
+    """A network of torchvision's with seeded random weights, frozen, on the CPU.
 
     Weights that begin as zeros (a vision transformer's head) are drawn, for zeros leave no map.
     The statistics of batch normalisation are those of noise, for zeros and ones let activations
@@ -54,11 +63,7 @@ def build_subject(name: str, device: torch.device) -> Subject:
             if key.endswith("weight") and not weight.any():
                 weight.normal_(0, max(1, weight[0].numel()) ** -0.5)
     _settle(network, noise(4))
-    freeze(network).to(device)
-    explainer = Explainer(network, (SIDE, SIDE))
-    layer = explainer.layers.choose(None)
-    numbers = _count(network, layer.name, noise(1).to(device))
-    return Subject(name, network, explainer, layer, numbers)
+    return freeze(network)
 
 
 def noise(count: int) -> Tensor:

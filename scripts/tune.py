@@ -4,7 +4,8 @@ Serves the archive with one setup after the other in a TorchServe of its own, on
 nowhere else, and loads it: precision, workers and threads, the size of a batch, and how long a
 batch waits. Taken is the setup with the most answers per second of those whose 95th percentile
 under full load is within --limit. Precisions below fp32 change answers a little (see
-docs/performance.md), so only those that are named are tried.
+docs/performance.md), so only those that are named are tried. A setup that cannot be served, for
+want of memory say, is told with its reason, and the others are tried all the same.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from load import Shot, closed_loop
 from repository import ROOT
 from sample_photographs import sample_photographs
 from torchserve_process import TorchServe, TorchServeError
-from tuning import Measured, Setup, as_document, best, configured, search
+from tuning import Measured, Refused, Setup, best, configured, search
 
 sys.path.insert(0, str(ROOT / "handlers"))
 
@@ -47,7 +49,7 @@ examples:
 
 def main() -> int:
     """Runs the command line."""
-    arguments = _parser().parse_args()
+    arguments = build_parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     try:
         config = read_config(arguments.archive)
@@ -58,26 +60,30 @@ def main() -> int:
     pictures = [arguments.picture.read_bytes()] if arguments.picture else sample_photographs()
     print(f"{cores} cores; at most {arguments.limit} ms for 95 of 100 answers", flush=True)
 
-    def measure(setup: Setup) -> Measured:
-        return serve(arguments.archive, config, setup, pictures, arguments.ask, arguments.seconds)
+    def measure(setup: Setup) -> Measured | Refused:
+        try:
+            return serve(
+                *(arguments.archive, config, setup, pictures, arguments.ask, arguments.seconds),
+                arguments.out / "logs" / setup.folder,
+            )
+        except TorchServeError as error:
+            return Refused(setup, str(error))
 
     found = []
     limit = arguments.limit / 1000
-    try:
-        for measured in search(cores, arguments.precision, measure, limit):
-            found.append(measured)
-            print(_line(measured, limit), flush=True)
-    except TorchServeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    chosen = best(found, limit)
-    assert chosen is not None
-    tuned = configured(config, chosen.setup)
+    for one in search(cores, arguments.precision, measure, limit):
+        found.append(one)
+        print(_line(one, limit), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    tried = [asdict(one) for one in found]
+    (arguments.out / "tuning.json").write_text(json.dumps(tried, indent=1), encoding="utf-8")
+    chosen = best(found, limit)
+    if chosen is None:
+        print("error: no setup could be served", file=sys.stderr)
+        return 1
+    tuned = configured(config, chosen.setup)
     text = yaml.safe_dump(tuned, sort_keys=False, allow_unicode=True)
     (arguments.out / _CONFIG).write_text(text, encoding="utf-8")
-    tried = [as_document(measured) for measured in found]
-    (arguments.out / "tuning.json").write_text(json.dumps(tried, indent=1), encoding="utf-8")
     print(f"\nchosen: {_line(chosen, limit)}\nwritten: {arguments.out / _CONFIG}")
     if arguments.tuned:
         rewrite(arguments.archive, tuned, arguments.tuned)
@@ -115,9 +121,24 @@ def rewrite(archive: Path, config: Any, path: Path) -> None:
 
 
 def serve(
-    archive: Path, config: Any, setup: Setup, pictures: Sequence[bytes], asked: str, seconds: float
+    archive: Path,
+    config: Any,
+    setup: Setup,
+    pictures: Sequence[bytes],
+    asked: str,
+    seconds: float,
+    logs: Path,
 ) -> Measured:
     """Serves an archive with a setup, and loads it with one client and with many.
+
+    Args:
+        archive: Of ours.
+        config: Its configuration.
+        setup: What to change in it.
+        pictures: JPEGs to send.
+        asked: What clients ask for; one of ``--ask``.
+        seconds: Of full load.
+        logs: The folder for the server's logs, which tell more of a setup that cannot be served.
 
     Raises:
         TorchServeError: It cannot be served so; the message says why.
@@ -125,7 +146,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="tune-") as folder:
         store = Path(folder)
         rewrite(archive, configured(config, setup), store / "tuned.mar")
-        with TorchServe(store, {"tuned": "tuned.mar"}, log_dir=store / "logs") as server:
+        with TorchServe(store, {"tuned": "tuned.mar"}, log_dir=logs) as server:
             server.wait_ready(timeout=600)
             verb, headers = _ASKED[asked]
             url = f"{server.inference_url}/{verb}/tuned"
@@ -138,7 +159,9 @@ def serve(
     return Measured(setup, full.rate, full.p95, lone.p50, lone.errors + full.errors)
 
 
-def _line(measured: Measured, limit: float) -> str:
+def _line(measured: Measured | Refused, limit: float) -> str:
+    if isinstance(measured, Refused):
+        return f"{measured.setup}: refused: {measured.reason}"
     late = "" if measured.within(limit) else "  (beyond the limit)"
     wrong = f", {measured.errors} ERRORS" if measured.errors else ""
     return (
@@ -147,7 +170,8 @@ def _line(measured: Measured, limit: float) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )

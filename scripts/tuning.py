@@ -1,7 +1,7 @@
 """Which ways to serve a model are tried, in which order, and which of them is best."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
@@ -32,6 +32,13 @@ class Setup:
             f"{self.batch_size} that wait {self.delay} ms"
         )
 
+    @property
+    def folder(self) -> str:
+        """A name for its logs."""
+        return (
+            f"{self.precision}-{self.workers}x{self.threads}-batch{self.batch_size}-{self.delay}ms"
+        )
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -56,13 +63,29 @@ class Measured:
         return not self.errors and self.busy <= limit
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A setup that could not be served.
+
+    Attributes:
+        setup: It.
+        reason: Why, in a sentence.
+    """
+
+    setup: Setup
+    reason: str
+
+
 def search(
-    cores: int, precisions: Sequence[str], measure: Callable[[Setup], Measured], limit: float
-) -> Iterator[Measured]:
+    cores: int,
+    precisions: Sequence[str],
+    measure: Callable[[Setup], Measured | Refused],
+    limit: float,
+) -> Iterator[Measured | Refused]:
     """Tries setups, and gives each as it is measured; the best so far is what the next vary.
 
     First precision and the division of the cores, which decide the most; then the size of a batch,
-    then how long it waits.
+    then how long it waits. Where none of the first could be served there is nothing to vary.
 
     Args:
         cores: To be divided among workers.
@@ -70,41 +93,46 @@ def search(
         measure: Serves a setup and loads it.
         limit: Seconds within which 95 of 100 answers must come under full load.
     """
-    found: dict[Setup, Measured] = {}
+    found: dict[Setup, Measured | Refused] = {}
 
-    def try_all(setups: Iterable[Setup]) -> Iterator[Measured]:
+    def try_all(setups: Iterable[Setup]) -> Iterator[Measured | Refused]:
         for setup in setups:
             if setup not in found:
                 found[setup] = measure(setup)
                 yield found[setup]
-
-    def so_far() -> Setup:
-        leader = best(found.values(), limit)
-        assert leader is not None
-        return leader.setup
 
     yield from try_all(
         Setup(precision, workers, cores // workers)
         for precision in precisions
         for workers in divisions(cores)
     )
-    base = so_far()
-    yield from try_all(replace(base, batch_size=size) for size in BATCH_SIZES)
-    base = so_far()
-    yield from try_all(replace(base, delay=delay) for delay in DELAYS)
+    if leader := best(found.values(), limit):
+        base = leader.setup
+        yield from try_all(replace(base, batch_size=size) for size in BATCH_SIZES)
+    if leader := best(found.values(), limit):
+        base = leader.setup
+        yield from try_all(replace(base, delay=delay) for delay in DELAYS)
 
 
 def divisions(cores: int) -> list[int]:
-    """Numbers of workers that share the cores evenly: powers of two, at most one for a core."""
-    return [2**n for n in range(cores.bit_length()) if 2**n <= cores]
+    """Numbers of workers that share all cores evenly, from one up to one for each core.
+
+    Of a machine with many cores not every one: each is at least twice the one before it.
+    """
+    found = [1]
+    for workers in range(2, cores + 1):
+        if cores % workers == 0 and workers >= 2 * found[-1]:
+            found.append(workers)
+    return found
 
 
-def best(measured: Iterable[Measured], limit: float) -> Measured | None:
+def best(found: Iterable[Measured | Refused], limit: float) -> Measured | None:
     """The highest rate within the limit; the shortest wait where none is within.
 
     Of rates that differ by less than 3 %, which is noise, the one that serves a lone client sooner.
+    ``None`` where nothing could be served.
     """
-    listed = list(measured)
+    listed = [one for one in found if isinstance(one, Measured)]
     timely = [one for one in listed if one.within(limit)]
     if not timely:
         return min(listed, key=lambda one: (one.errors, one.busy), default=None)
@@ -128,8 +156,3 @@ def configured(config: Mapping[str, Any], setup: Setup) -> dict[str, Any]:
         "maxBatchDelay": setup.delay,
         "handler": {**config["handler"], "gradcam": section},
     }
-
-
-def as_document(measured: Measured) -> dict[str, Any]:
-    """For JSON."""
-    return asdict(measured)

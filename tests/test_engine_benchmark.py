@@ -131,6 +131,9 @@ def test_a_geometric_mean() -> None:
     spreads = [engine_summary.Spread(1, 2, 4), engine_summary.Spread(1, 8, 9)]
 
     assert engine_summary.geometric(spreads).middle == pytest.approx(4)
+    assert "[" not in str(engine_summary.geometric(spreads))
+    narrow = engine_summary.over(row(1.0), "ours", "forward")  # of two rounds
+    assert str(engine_summary.geometric([*spreads, narrow])) == "2.52 [1.00–3.30]"
     assert engine_summary.geometric([]) is None
 
 

@@ -1,6 +1,8 @@
 """Which setups are tried, which is taken, and that an archive gets it and nothing else."""
 
 import json
+import signal
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tune
 from gradcam.settings import read_settings
 from live.archives import package_demo
+from torchserve_process import TorchServeError
 from tune import read_config, rewrite
-from tuning import Measured, Setup, best, configured, divisions, search
+from tuning import Measured, Refused, Setup, best, configured, divisions, search
 
 PLAIN = Setup("fp32", 1, 2)
 
@@ -22,9 +26,25 @@ def measured(setup: Setup = PLAIN, rate: float = 10, busy: float = 0.5, **more: 
     )
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4])])
+@pytest.mark.parametrize(
+    ("cores", "workers"),
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (6, [1, 2, 6]),
+        (7, [1, 7]),
+        (12, [1, 2, 4, 12]),
+        (96, [1, 2, 4, 8, 16, 32, 96]),
+    ],
+)
 def test_workers_share_the_cores(cores: int, workers: list[int]) -> None:
     assert divisions(cores) == workers
+
+
+def test_no_division_leaves_a_core_idle() -> None:
+    for cores in range(1, 200):
+        tried = search(cores, ["fp32"], measured, 1.0)
+        assert all(one.setup.workers * one.setup.threads == cores for one in tried)
 
 
 def test_the_highest_rate_within_the_limit_is_taken() -> None:
@@ -45,6 +65,7 @@ def test_of_rates_that_are_nearly_equal_the_shorter_wait_is_taken() -> None:
 def test_where_nothing_is_in_time_the_shortest_wait_is_taken() -> None:
     assert best([measured(busy=3), late := measured(busy=2)], 1.0) is late
     assert best([], 1.0) is None
+    assert best([Refused(PLAIN, "no memory")], 1.0) is None
 
 
 def of(score: Callable[[Setup], float]) -> Callable[[Setup], Measured]:
@@ -65,7 +86,73 @@ def test_what_is_best_so_far_is_what_the_next_vary() -> None:
 
     assert best(found, 1.0) == measured(Setup("bf16", 2, 2, 4, 20), rate=135)
     assert len(set(tried)) == len(tried) == 6 + 4 + 2
-    assert all(setup.workers * setup.threads <= 4 for setup in tried)
+
+
+def test_a_setup_that_cannot_be_served_is_passed_over() -> None:
+    def measure(setup: Setup) -> Measured | Refused:
+        if setup.workers == 4 or setup.batch_size > 8:
+            return Refused(setup, "no memory")
+        return measured(setup, rate=setup.workers)
+
+    found = list(search(4, ["fp32"], measure, 1.0))
+    refused = [one.setup for one in found if isinstance(one, Refused)]
+
+    assert refused == [Setup("fp32", 4, 1), Setup("fp32", 2, 2, 16)]
+    leader = best(found, 1.0)
+    assert leader is not None
+    assert leader.setup.workers == 2
+    assert {one.setup.delay for one in found} == {1, 5, 20}
+
+
+def test_where_nothing_can_be_served_no_more_is_tried_than_the_divisions() -> None:
+    found = list(search(2, ["fp32", "bf16"], lambda setup: Refused(setup, "no memory"), 1.0))
+    assert len(found) == 4
+
+
+@pytest.fixture
+def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], int]:
+    """Runs the command on two cores, where so many workers cannot be served."""
+    package_demo(tmp_path)
+    line = ["tune.py", str(tmp_path / "demo.mar"), "--cores=2", f"--out={tmp_path / 'out'}"]
+    monkeypatch.setattr(sys, "argv", line)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def run(refused: set[int]) -> int:
+        def serve(_archive: Path, _config: object, setup: Setup, *_: object) -> Measured:
+            if setup.workers in refused:
+                raise TorchServeError("the worker died while loading: MemoryError")
+            return measured(setup)
+
+        monkeypatch.setattr(tune, "serve", serve)
+        return tune.main()
+
+    return run
+
+
+def test_the_command_tells_what_was_refused_and_writes_the_rest(
+    tuned: Callable[[set[int]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tuned({2}) == 0
+
+    printed = capsys.readouterr().out
+    assert (
+        "fp32, 2 × 1 threads, batches of 8 that wait 5 ms: refused: "
+        "the worker died while loading: MemoryError"
+    ) in printed
+    assert "chosen: fp32, 1 × 2 threads" in printed
+    assert yaml.safe_load((tmp_path / "out/model-config.yaml").read_text())["maxWorkers"] == 1
+    tried = json.loads((tmp_path / "out/tuning.json").read_text())
+    assert [one["setup"]["workers"] for one in tried if "reason" in one] == [2]
+
+
+def test_the_command_fails_where_nothing_can_be_served(
+    tuned: Callable[[set[int]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tuned({1, 2}) == 1
+
+    assert capsys.readouterr().err == "error: no setup could be served\n"
+    assert not (tmp_path / "out/model-config.yaml").exists()
+    assert len(json.loads((tmp_path / "out/tuning.json").read_text())) == 2
 
 
 def test_a_configuration_keeps_what_is_not_tuned() -> None:

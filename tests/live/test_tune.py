@@ -17,7 +17,10 @@ def test_a_setup_is_measured_by_clients_of_a_live_server(tmp_path: Path) -> None
     archive = tmp_path / "demo.mar"
     setup = Setup("bf16", workers=2, threads=1, batch_size=2, delay=1)
 
-    found = serve(archive, read_config(archive), setup, [encode(cat(), "JPEG")], "overlay", 1.0)
+    found = serve(
+        *(archive, read_config(archive), setup, [encode(cat(), "JPEG")], "overlay", 1.0),
+        tmp_path / "logs",
+    )
 
     assert found.setup == setup
     assert found.errors == 0
