@@ -25,6 +25,7 @@ That needs TorchServe, and what packages archives.
 import argparse
 import importlib.util
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -237,6 +238,7 @@ def main() -> int:
     """Runs the command line."""
     parser = build_parser()
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server is stopped too
     device = torch.device(arguments.device)
     execution = dict(arguments.execution)
     about = describe(device)
