@@ -106,7 +106,7 @@ def _answer(
     table: LayerTable,
     deadline: float,
 ) -> tuple[dict[Question, LayerMap], frozenset[int]]:
-    """Answers questions, every row's first before any second."""
+    """Answers questions, of which every row's first is answered in any case."""
     maps: dict[Question, LayerMap] = {}
     activating = [q for q in questions if METHODS[q.method].needs is Needs.ACTIVATIONS]
     for group in _by_site_and_method(activating):
@@ -118,8 +118,10 @@ def _answer(
     outputs = [sites[key].output for key in used]
     numbers = sorted({q.number for q in deriving})
     together = max(1, _MOST_NUMBERS // max(1, sum(output.numel() for output in outputs)))
-    rounds = [numbers[:1]] if numbers else []
-    rounds += [numbers[at : at + together] for at in range(1, len(numbers), together)]
+    # when time is up already, only the first of every row is left to be made
+    first = 1 if time.monotonic() > deadline else together
+    rounds = [numbers[:first]] if numbers else []
+    rounds += [numbers[at : at + together] for at in range(first, len(numbers), together)]
     for turn, current in enumerate(rounds):
         asked = [q for q in deriving if q.number in current]
         if turn and time.monotonic() > deadline:
