@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam import Ask, Explainer, Outcome
-from gradcam.tap import tap
+from gradcam.tap import input_projections, tap
 from hand_networks import (
     Branching,
     Classifier,
@@ -24,6 +24,7 @@ from hand_networks import (
     pictures,
     two_stages,
 )
+from hand_transformers import Encoder
 from oracles import full_autograd_map, relative_error
 
 
@@ -133,6 +134,39 @@ def test_what_holds_the_feature_map_keeps_its_type_and_the_rest_of_its_content(n
     assert type(tapped) is type(plain)
     assert str(tapped).split("grad_fn")[0][:40] == str(plain)[:40]
     assert len(tapped) == len(plain)
+
+
+def test_projections_are_frozen_again_and_no_map_is_another_for_it() -> None:
+    torch.manual_seed(0)
+    network = frozen(Encoder(norm_first=True))
+    layers = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
+    assert len(input_projections(network.modules())) == len(layers) > 1
+    recorded: list[bool] = []
+    layers[0].register_forward_hook(
+        lambda module, _inputs, _output: recorded.append(module.in_proj_weight.requires_grad)
+    )
+    explainer = Explainer(network, (12, 12))
+    last = explainer.layers.default
+    assert last is not None
+    before = [weight.requires_grad for weight in network.parameters()]
+    recorded.clear()
+
+    (outcome,) = explainer.run(pictures(1), [Ask()])
+
+    assert isinstance(outcome, Outcome)
+    assert recorded == [False]  # what comes before the layer is still not recorded
+    assert not any(before)
+    assert not any(weight.requires_grad for weight in network.parameters())
+
+    def fail() -> None:
+        with tap(network, [last], input_projections(layers)):
+            network(pictures(1))
+            assert layers[-1].in_proj_weight.requires_grad
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not layers[-1].in_proj_weight.requires_grad
 
 
 def test_whole_numbers_are_not_tapped() -> None:

@@ -20,6 +20,7 @@ from gradcam.questions import layers_of
 from gradcam.readout import Readout
 from gradcam.replay import Work, record
 from gradcam.runner import Runner
+from gradcam.tap import input_projections
 from gradcam.usual import Usual
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Explainer:
         self._eager: nn.Module = getattr(network, "_orig_mod", network)
         # walking through a network takes as long as running a small one
         self._modules = dict(self._eager.named_modules())
+        self._projections = input_projections(self._modules.values())
         _check_evaluating(self._modules)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((1, 3, *input_size), generator=generator)
@@ -217,7 +219,11 @@ class Explainer:
                 return passed
         known = self._compiled_for == tapped_layers(self.layers, asks)
         compiled = self.network if known and len(batch) in self._compiled_sizes else None
-        return run_forward(self._eager, self.layers, self.readout, batch, asks, deadline, compiled)
+        return run_forward(
+            *(self._eager, self.layers, self.readout, batch, asks, deadline),
+            compiled,
+            self._projections,
+        )
 
     def _forward(self, batch: Tensor) -> tuple[Tensor]:
         network = self.network if len(batch) in self._compiled_sizes else self._eager

@@ -52,6 +52,7 @@ def run_forward(
     asks: Sequence[Ask | None],
     deadline: float,
     compiled: Callable[[Tensor], object] | None = None,
+    projections: Sequence[Tensor] = (),
 ) -> Passed:
     """Runs a batch once, and makes every map that needs no further pass.
 
@@ -63,13 +64,18 @@ def run_forward(
         asks: One for each row.
         deadline: On :func:`time.monotonic`'s clock; each row's first map is made in any case.
         compiled: What ``torch.compile`` made of the network, to be called in its place.
+        projections: As :func:`gradcam.tap.tap` takes them.
 
     Raises:
         UnusableLayer: A layer that is asked for cannot be used.
     """
     named = tapped_layers(table, asks)
     call = network if compiled is None else compiled  # a compiled network may be false
-    with torch.inference_mode(mode=False), torch.enable_grad(), tap(network, named) as calls:
+    with (
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        tap(network, named, () if compiled is not None else projections) as calls,
+    ):
         # a tensor made in inference mode cannot take part in autograd
         logits = readout(call(batch.clone() if batch.is_inference() else batch))
         on_cpu = logits.detach().cpu()

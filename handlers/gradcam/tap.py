@@ -1,6 +1,6 @@
 """Hooks that take a layer's output out of a forward pass, and make autograd start there."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from typing import Any
@@ -23,7 +23,9 @@ class Tapped:
 
 
 @contextmanager
-def tap(network: nn.Module, names: Iterable[str]) -> Iterator[list[Tapped]]:
+def tap(
+    network: nn.Module, names: Iterable[str], projections: Sequence[Tensor] = ()
+) -> Iterator[list[Tapped]]:
     """Records every call of the named modules while the context is open.
 
     Each hook keeps a private copy of the module's output and hands on a copy of that. The first
@@ -40,16 +42,46 @@ def tap(network: nn.Module, names: Iterable[str]) -> Iterator[list[Tapped]]:
     Args:
         network: Its hooks are as before when the context closes, also after an exception.
         names: Dotted names of modules.
+        projections: Weights that :func:`input_projections` found. From the first tapped call on
+            they require gradients, so what comes before is still not recorded, and nobody asks for
+            theirs.
     """
     calls: list[Tapped] = []
     handles = []
+    frozen = [weight for weight in projections if not weight.requires_grad]
+
+    def thaw(*_: object) -> None:
+        for weight in frozen:
+            weight.requires_grad = True
+
     try:
         for name in names:
-            handles.append(network.get_submodule(name).register_forward_hook(_keeper(name, calls)))
+            module = network.get_submodule(name)
+            handles.append(module.register_forward_hook(_keeper(name, calls)))
+            if frozen:
+                handles.append(module.register_forward_hook(thaw))
         yield calls
     finally:
         for handle in handles:
             handle.remove()
+        for weight in frozen:
+            weight.requires_grad = False
+
+
+def input_projections(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """The weights that torch's attention multiplies its input by.
+
+    The input lies transposed there, and of such torch takes one product for every token in the
+    backward pass, not one for all, if the weight does not require a gradient (``should_fold`` of
+    its matmul): half as long again.
+    """
+    return [
+        module.in_proj_weight
+        for module in modules
+        if isinstance(module, nn.MultiheadAttention)
+        and module.in_proj_weight is not None
+        and not module.in_proj_weight.is_inference()
+    ]
 
 
 @contextmanager
