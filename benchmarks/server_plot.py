@@ -9,6 +9,7 @@ mpl.use("Agg")  # no screen is needed
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from server_results import Found
 from server_verdicts import LATE_SHARE, SOAK_FROM
 from spread import FEWEST, spread
@@ -62,9 +63,7 @@ def _rates(axes: Axes, found: Found, model: str) -> None:
     axes.set_xlim(left=0)
     axes.margins(x=0.12)
     axes.set_title(f"{model}, {most} clients")
-    axes.set_xlabel(
-        f"requests per second: median and quartiles (of fewer than {FEWEST} rounds all)"
-    )
+    axes.set_xlabel(f"requests/s (median; quartiles, or all of fewer than {FEWEST})")
 
 
 def _arrivals(axes: Axes, found: Found) -> None:
@@ -110,4 +109,5 @@ def _soak(axes: Axes, found: Found) -> None:
     axes.set_ylim(bottom=0)
     axes.set_title("Resident memory of the worker")
     axes.set_xlabel("explanations so far")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylabel("MiB")

@@ -134,7 +134,8 @@ class Service:
         """
         rows = self._settings.limits.max_rows
         most = min(batch_size, rows)
-        sizes = {most, *(2**n for n in range(most.bit_length()))}
+        # every small one, for what the first of its size makes stays in memory
+        sizes = {most, *range(1, min(most, 8) + 1), *(2**n for n in range(most.bit_length()))}
         if self._settings.execution.compile:
             sizes = set(range(1, rows + 1))  # one that comes later must not be compiled for then
         layers = self._vocabulary.default_layers
