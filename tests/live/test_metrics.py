@@ -300,10 +300,9 @@ def test_without_our_metrics_file_nothing_is_said_of_ours(both: tuple[Seen, Seen
 def test_the_log_is_free_of_trouble_with_metrics(both: tuple[Seen, Seen], which: int) -> None:
     log = both[which].log
     assert both[which].batches > len(traffic())
-    trouble = re.findall(
-        r".*(?:(?:WARN|ERROR).*(?i:metric)|Failed to (?:update|parse|load) .*metric).*", log
-    )
-    assert trouble == []
+    told = re.findall(r".*(?:WARN|ERROR|Failed to|Overriding).*metric.*", log, re.IGNORECASE)
+    # TorchServe says that once and more while a worker starts, whatever the metrics are
+    assert [line for line in told if "worker pid is not available" not in line] == []
 
 
 @pytest.fixture(scope="module", autouse=True)
