@@ -41,6 +41,8 @@ import torch
 
 from gradcam import crew, document, heap, labels, networks, service
 from gradcam.errors import GradcamError, SettingsError
+from gradcam.measures import MEASURES, samples_of
+from gradcam.record import BatchRecord
 from gradcam.settings import read_settings
 
 GIVE_BACK_AFTER = 100  # batches, of which getting memory anew costs one a seventh of its time
@@ -65,17 +67,20 @@ class GradCAMHandler:
             # one clear line: TorchServe adds its own traceback for what is raised here
             logger.error("gradcam: %s cannot be loaded: %s", context.model_name, error)  # noqa: TRY400
             raise SettingsError(str(error)) from None
+        self._instruments = _declared(context.metrics)
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
         """Answers a batch; every request has its own status, content type and body."""
         requests = [(row, context.get_all_request_header(index)) for index, row in enumerate(data)]
-        responses = self._service.answer(requests)
+        responses, record = self._service.answer_recorded(requests)
         self._answered += 1
         if self._answered % GIVE_BACK_AFTER == 0:
             heap.give_back()
         for index, response in enumerate(responses):
             context.set_response_status(response.status, HTTPStatus(response.status).phrase, index)
             context.set_response_content_type(index, response.content_type)
+        if self._instruments:
+            _count(record, str(context.model_name), self._instruments)
         return [response.body for response in responses]
 
 
@@ -119,6 +124,45 @@ def _load(context: Any) -> service.Service:
         ", ".join(settings.layer) or explainer.layers.default,
     )
     return loaded
+
+
+def _declared(cache: Any) -> dict[str, Any]:
+    """TorchServe's own object for each of our metrics, by name, where its metrics.yaml has it.
+
+    One that it does not have is left out, for TorchServe would write a line of its log for every
+    sample of it, only to drop it then.
+
+    Args:
+        cache: ``context.metrics``, or ``None``.
+    """
+    known = {
+        (kind.value, name): instrument
+        for kind, instruments in getattr(cache, "cache", {}).items()
+        for name, instrument in instruments.items()
+    }
+    found = {}
+    for name, measure in MEASURES.items():
+        instrument = known.get((measure.kind, name))
+        wanted = ["model_name", *measure.labels]
+        if instrument is not None and list(instrument.dimension_names) != wanted:
+            logger.warning(
+                "gradcam: %s is not counted, for the metrics file declares it with the dimensions "
+                "%s instead of %s",
+                name,
+                ", ".join(instrument.dimension_names) or "none",
+                ", ".join(wanted),
+            )
+        elif instrument is not None:
+            found[name] = instrument
+    return found
+
+
+def _count(record: BatchRecord, model: str, instruments: Mapping[str, Any]) -> None:
+    """Tells TorchServe what happened to a batch: a line on standard output for each sample."""
+    for sample in samples_of(record):
+        if sample.name in instruments:
+            # not add_metric: that adds dimensions, and the ids of all requests, to every line
+            instruments[sample.name].add_or_update(sample.value, [model, *sample.labels])
 
 
 def _workers(config: object) -> int:

@@ -184,6 +184,7 @@ class TorchServe:
             "grpc_inference_port": str(self.ports.grpc_inference),
             "grpc_management_port": str(self.ports.grpc_management),
             "model_store": str(self._model_store),
+            "metrics_config": str(ROOT / "metrics.yaml"),
             **self._config,
         }
         kept = [

@@ -59,7 +59,7 @@ def test_a_model_without_probabilities_has_none() -> None:
     [("none", 3.5), ("sigmoid", 1 / (1 + math.exp(-3.5)))],
 )
 def test_plain_predictions_without_softmax(activation: str, expected: float) -> None:
-    found = document.label_probabilities(LOGITS, 2, CLASSES, activation)
+    found = document.label_probabilities(Scores.of(LOGITS, activation), 2, CLASSES)
     assert list(found) == ["11", "n01"]
     assert found["11"] == pytest.approx(expected)
 

@@ -5,16 +5,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gradcam import document, drawing, render
-from gradcam.document import ModelCard
+from gradcam.document import ModelCard, Scores
 from gradcam.drawing import Subject
 from gradcam.errors import GradcamError, TooLarge
-from gradcam.evidence import weigh
+from gradcam.evidence import low_evidence, weigh
 from gradcam.explanation import Outcome, RawMap
 from gradcam.labels import ClassList
+from gradcam.record import Told
 from gradcam.settings import Limits
 from gradcam.targets import greatest
 
 JSON = "application/json"
+_NOTHING = Told()
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Response:
         status: The HTTP status.
         content_type: Of the body.
         body: Bytes, final.
+        told: What it tells, as far as that is counted; not sent.
     """
 
     status: int
     content_type: str
     body: bytes
+    told: Told = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,15 @@ class Writer:
         Raises:
             TooLarge: The answer is beyond the limit.
         """
+        scores = self._scores(outcomes)
         documents = [
-            self._full(subject, outcome)
+            self._full(subject, its)
             if subject.options.detail == "full"
-            else document.label_probabilities(
-                outcome.logits, subject.options.top_k, self.classes, self.activation
-            )
-            for subject, outcome in zip(subjects, outcomes, strict=True)
+            else document.label_probabilities(its, subject.options.top_k, self.classes)
+            for subject, its in zip(subjects, scores, strict=True)
         ]
-        return self._respond({"predictions": documents} if wrapped else documents[0])
+        told = Told(top_probability=_mean_top(scores))
+        return self._respond({"predictions": documents} if wrapped else documents[0], told)
 
     def explanations(
         self, subjects: Sequence[Subject], outcomes: Sequence[Outcome], *, wrapped: bool
@@ -75,17 +79,20 @@ class Writer:
             TooLarge: The answer is beyond the limit.
         """
         budget = _Budget(self.limits.max_answer_bytes)
-        shared = _shared_maximum(subjects, outcomes)
+        shared, scores = _shared_maximum(subjects, outcomes), self._scores(outcomes)
         documents = [
             {
-                **self._full(subject, outcome),
+                **self._full(subject, its),
                 "explanations": self._explanations(
-                    subject, outcome, shared if _is_shared(subject) else None, budget
+                    subject, outcome, its, shared if _is_shared(subject) else None, budget
                 ),
             }
-            for subject, outcome in zip(subjects, outcomes, strict=True)
+            for subject, outcome, its in zip(subjects, outcomes, scores, strict=True)
         ]
-        return self._respond({"explanations": documents} if wrapped else documents[0])
+        entries = [entry for one in documents for entry in one["explanations"]]
+        low = tuple(entry["evidence"]["low_evidence"] for entry in entries)
+        told = Told(low_evidence=low, top_probability=_mean_top(scores))
+        return self._respond({"explanations": documents} if wrapped else documents[0], told)
 
     def picture(self, subject: Subject, outcome: Outcome, picture_type: str) -> Response:
         """The answer of ``/explanations`` as a picture: the overlays side by side, in order.
@@ -97,23 +104,34 @@ class Writer:
         grids = [document.grid_of(raw, shared) for raw in outcome.maps]
         data = drawing.encode(drawing.panels(subject, grids), picture_type)
         self._check(len(data))
-        return Response(200, render.PICTURE_TYPES[picture_type], data)
+        # a picture has no place for these; both are cheap, unlike the rest of a map's evidence
+        told = Told(
+            low_evidence=tuple(low_evidence(raw.values, silent=raw.silent) for raw in outcome.maps),
+            top_probability=_mean_top(self._scores([outcome])),
+        )
+        return Response(200, render.PICTURE_TYPES[picture_type], data, told)
 
-    def _full(self, subject: Subject, outcome: Outcome) -> dict[str, Any]:
-        scores = document.Scores.of(outcome.logits, self.activation)
+    def _scores(self, outcomes: Sequence[Outcome]) -> list[Scores]:
+        return [Scores.of(outcome.logits, self.activation) for outcome in outcomes]
+
+    def _full(self, subject: Subject, scores: Scores) -> dict[str, Any]:
         return {
             "model": asdict(self.model),
             "image": {"width": subject.width, "height": subject.height},
             "predictions": [
                 document.class_entry(index, scores, self.classes)
-                for index in greatest(outcome.logits, subject.options.top_k)
+                for index in greatest(scores.logits, subject.options.top_k)
             ],
         }
 
     def _explanations(
-        self, subject: Subject, outcome: Outcome, shared: float | None, budget: "_Budget"
+        self,
+        subject: Subject,
+        outcome: Outcome,
+        scores: Scores,
+        shared: float | None,
+        budget: "_Budget",
     ) -> list[dict[str, Any]]:
-        scores = document.Scores.of(outcome.logits, self.activation)
         return [
             {
                 **document.goal_entry(raw, scores, self.classes),
@@ -125,10 +143,10 @@ class Writer:
             for raw in outcome.maps
         ]
 
-    def _respond(self, answer: object) -> Response:
+    def _respond(self, answer: object, told: Told) -> Response:
         body = document.to_json(answer)
         self._check(len(body))
-        return Response(200, JSON, body)
+        return Response(200, JSON, body, told)
 
     def _check(self, size: int) -> None:
         if size > self.limits.max_answer_bytes:
@@ -138,7 +156,12 @@ class Writer:
 def refusal(error: GradcamError) -> Response:
     """The answer to a request that went wrong."""
     body = {"code": error.status, "type": error.kind, "message": error.message}
-    return Response(error.status, JSON, document.to_json(body))
+    return Response(error.status, JSON, document.to_json(body), Told(error.kind))
+
+
+def _mean_top(scores: Sequence[Scores]) -> float | None:
+    best = [one for each in scores if (one := each.top_probability) is not None]
+    return sum(best) / len(best) if best else None
 
 
 class _Budget:

@@ -62,6 +62,11 @@ class Scores:
         """With the probabilities that the model's activation makes of the logits."""
         return cls(logits, None if activation == "none" else ACTIVATIONS[activation](logits))
 
+    @property
+    def top_probability(self) -> float | None:
+        """Of the best class; ``None`` where the model has none."""
+        return None if self.probabilities is None else float(self.probabilities.max())
+
 
 def class_entry(index: int, scores: Scores, classes: ClassList) -> dict[str, Any]:
     """What is said of one class: index, id, label, logit and probability."""
@@ -76,17 +81,15 @@ def class_entry(index: int, scores: Scores, classes: ClassList) -> dict[str, Any
     }
 
 
-def label_probabilities(
-    logits: Tensor, top_k: int, classes: ClassList, activation: str = "softmax"
-) -> dict[str, float]:
+def label_probabilities(scores: Scores, top_k: int, classes: ClassList) -> dict[str, float]:
     """``{label: probability}``, best first, as TorchServe's own image classifier answers.
 
     Where the model has no probabilities, the logits stand in their place.
     """
-    probabilities = Scores.of(logits, activation).probabilities
-    values = logits if probabilities is None else probabilities
+    values = scores.logits if scores.probabilities is None else scores.probabilities
     labels = classes.unique_labels
-    return {labels[index]: number(float(values[index])) for index in greatest(logits, top_k)}
+    best = greatest(scores.logits, top_k)
+    return {labels[index]: number(float(values[index])) for index in best}
 
 
 def goal_entry(raw: RawMap, scores: Scores, classes: ClassList) -> dict[str, Any]:

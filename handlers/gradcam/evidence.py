@@ -91,6 +91,11 @@ def weigh(
     )
 
 
+def low_evidence(values: Tensor, *, silent: bool = False) -> str | None:
+    """Why a signed map ``[h, w]`` says little, as in :class:`Evidence`, and nothing else of it."""
+    return _low(values.double().numpy(), silent=silent)
+
+
 def positive_share(values: Tensor) -> float:
     """``P / (P + N)`` of a signed map ``[h, w]``, as in :class:`Evidence`."""
     raw = values.double().numpy()

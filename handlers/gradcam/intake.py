@@ -20,6 +20,7 @@ from gradcam.layers import Layer
 from gradcam.options import Options, Vocabulary, parse_options
 from gradcam.picture import decode_picture
 from gradcam.preprocess import show
+from gradcam.record import only_method
 from gradcam.settings import Settings
 from gradcam.targets import count_maps
 from gradcam.wire import Incoming, Instance, read_request
@@ -45,6 +46,12 @@ class Prepared:
     incoming: Incoming
     rows: tuple[Row, ...]
     effort: int  # of writing its answer, in pixels drawn
+
+    @property
+    def method(self) -> str | None:
+        """As :attr:`gradcam.record.RequestRecord.method` has it."""
+        explain = self.incoming.explain
+        return only_method([row.subject.options.method for row in self.rows]) if explain else None
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,12 @@ from gradcam.errors import (
 from gradcam.explanation import Ask, Outcome
 from gradcam.intake import Intake, Prepared
 from gradcam.labels import ClassList
+from gradcam.memory import used_bytes
 from gradcam.options import Vocabulary
 from gradcam.price import further_passes
+from gradcam.record import BatchRecord, RequestRecord
 from gradcam.settings import Settings
-from gradcam.wire import is_describe
+from gradcam.wire import api_of, is_describe
 
 logger = logging.getLogger(__name__)
 
@@ -114,15 +116,31 @@ class Service:
 
         When time is up, requests that ask for much are refused, and those for little still done.
         """
-        deadline = time.monotonic() + self._settings.limits.max_seconds
+        return self.answer_recorded(requests)[0]
+
+    def answer_recorded(self, requests: Sequence[Request]) -> tuple[list[Response], BatchRecord]:
+        """As :meth:`answer`, and what happened on the way."""
+        begun = time.monotonic()
+        deadline = begun + self._settings.limits.max_seconds
         prepared = self._crew.map(lambda request: self._prepare(*request, deadline), requests)
         rows = [row for one in prepared if isinstance(one, Prepared) for row in one.rows]
+        read = time.monotonic()
         outcomes = iter(self._chunks.run(rows, deadline))
+        computed = time.monotonic()
         results = [
             [next(outcomes) for _ in one.rows] if isinstance(one, Prepared) else []
             for one in prepared
         ]
-        return self._finish_all(prepared, results)
+        responses = self._finish_all(prepared, results)
+        record = BatchRecord(
+            requests=tuple(map(_recorded, requests, prepared, responses)),
+            decode=read - begun,
+            compute=computed - read if rows else None,
+            render=time.monotonic() - computed if rows else None,
+            device=str(self._explainer.device),
+            memory=used_bytes(self._explainer.device),
+        )
+        return responses, record
 
     def warm_up(self, batch_size: int) -> None:
         """Runs batches of the sizes that come, in chunks as they are run.
@@ -221,6 +239,11 @@ class Service:
             return refusal(
                 EngineFault("the answer could not be written; the server's log says why")
             )
+
+
+def _recorded(request: Request, prepared: Prepared | Response, response: Response) -> RequestRecord:
+    method = prepared.method if isinstance(prepared, Prepared) else None
+    return RequestRecord(api_of(*request), method, response.status, response.told)
 
 
 def _checked(result: Outcome | GradcamError) -> Outcome:

@@ -13,6 +13,9 @@ from gradcam.errors import InvalidOption, MalformedRequest, TooLarge
 from gradcam.sent_picture import FORMS, as_bytes, from_base64
 from gradcam.settings import Limits
 
+PREDICTIONS, EXPLANATIONS, DESCRIBE = APIS = ("predictions", "explanations", "describe")
+"""What is asked: by a client, or by the management API with the question what the model is."""
+
 _PICTURE_FIELDS = ("image", "data", "body")
 _HEADER = "x-explain-"
 
@@ -50,6 +53,20 @@ class Incoming:
 def is_describe(row: Mapping[str, object], headers: Mapping[str, object]) -> bool:
     """Whether this is the management API's question what the model is, not a client's request."""
     return not row and _texts(headers).get("describe") == "True"
+
+
+def api_of(row: Mapping[str, object], headers: Mapping[str, object]) -> str:
+    """Which of :data:`APIS` a request is for, whatever else is wrong with it.
+
+    One that comes without a path, by gRPC's ``Predictions``, and does not say so clearly is for
+    predictions.
+    """
+    if is_describe(row, headers):
+        return DESCRIBE
+    try:
+        return EXPLANATIONS if _wants_explanation(dict(row), headers) else PREDICTIONS
+    except (InvalidOption, RecursionError):
+        return PREDICTIONS
 
 
 def read_request(
