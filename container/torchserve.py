@@ -1,0 +1,52 @@
+"""TorchServe, behind the door: its configuration, its command, its environment."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from container.child import Child
+from container.settings import Settings
+
+
+def start_torchserve(settings: Settings) -> Child:
+    """Starts it, with everything that it writes in the run folder.
+
+    Raises:
+        PartError: It cannot be started.
+    """
+    run = settings.run_dir
+    for folder in (run / "tmp", run / "logs"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = run / "config.properties"
+    config.write_text(
+        settings.server.text({"model_store": str(settings.model_store.resolve())}), "utf-8"
+    )
+    return Child(command(settings, config), run, environment(run, os.environ))
+
+
+def command(settings: Settings, config: Path) -> list[str]:
+    """The command line, for a written configuration."""
+    return [
+        *(sys.executable, "-m", "ts.model_server", "--start", "--foreground"),
+        *("--ts-config", str(config), "--no-config-snapshots"),
+        *("--model-store", str(settings.model_store.resolve()), "--models"),
+        *(f"{name}={file}" for name, file in settings.models.items()),
+    ]
+
+
+def environment(run: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Its environment: nothing that could change the configuration, and folders of its own."""
+    kept = {
+        key: value
+        for key, value in inherited.items()
+        if not key.startswith("TS_") and key != "GRADCAM_KEYS"
+    }
+    return {
+        **kept,
+        # worker sockets and the file with the process's number
+        "TMPDIR": str(run / "tmp"),
+        "TEMP": str(run / "tmp"),
+        "LOG_LOCATION": str(run / "logs"),
+        "METRICS_LOCATION": str(run / "logs"),
+    }
