@@ -52,8 +52,8 @@ def parse_keys(text: str) -> tuple[Key, ...]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, _, secret = (part.strip() for part in line.partition(":"))
-        if not _NAME.fullmatch(name):
+        name, colon, secret = (part.strip() for part in line.partition(":"))
+        if not colon or not _NAME.fullmatch(name):  # without one, "name" may well be a key
             raise SettingsError(
                 f"line {number} does not begin with a name and a colon; write name:key, the name "
                 "of at most 64 letters, digits, dots, dashes and underscores"
