@@ -1,6 +1,7 @@
 """TorchServe, behind the door: its configuration, its command, its environment."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ def start_torchserve(settings: Settings) -> Child:
         PartError: It cannot be started.
     """
     run = settings.run_dir
+    # what a killed container has left there is in the way: workers' sockets, a process's number
+    shutil.rmtree(run / "tmp", ignore_errors=True)
     for folder in (run / "tmp", run / "logs"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = run / "config.properties"
@@ -37,11 +40,7 @@ def command(settings: Settings, config: Path) -> list[str]:
 
 def environment(run: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     """Its environment: nothing that could change the configuration, and folders of its own."""
-    kept = {
-        key: value
-        for key, value in inherited.items()
-        if not key.startswith("TS_") and key != "GRADCAM_KEYS"
-    }
+    kept = {key: value for key, value in inherited.items() if not key.startswith("TS_")}
     return {
         **kept,
         # worker sockets and the file with the process's number
