@@ -67,8 +67,6 @@ class Monitor:
         for name, state in models.items():
             if isinstance(state, ModelState) and state.ready_workers >= state.expected_workers:
                 self._ask_once(name)
-        if not self._seen.was_ready and ready(self._seen, now).ok:
-            self._change(was_ready=True)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -90,14 +88,17 @@ class Monitor:
 
     def _ask(self, name: str) -> None:
         outcome = ask_canary(self._server.inference, name, self._canary)
-        with self._lock:
-            canaries = {**self._seen.canaries, name: outcome}
-            self._seen = replace(self._seen, canaries=canaries)
+        self._change(canary=(name, outcome))
         if outcome:
             print(f"gradcam: the canary of {name} has not succeeded: {outcome}", flush=True)
             self._ended.wait(_BETWEEN_CANARIES)
         self._asking.discard(name)
 
-    def _change(self, **changes: object) -> None:
+    def _change(self, canary: tuple[str, str] | None = None, **changes: object) -> None:
         with self._lock:
-            self._seen = replace(self._seen, **changes)  # type: ignore[arg-type]
+            seen = replace(self._seen, **changes)  # type: ignore[arg-type]
+            if canary is not None:
+                seen = replace(seen, canaries={**seen.canaries, canary[0]: canary[1]})
+            # at once: whoever was told "ready" must also have been told "started"
+            was_ready = seen.was_ready or ready(seen, time.monotonic()).ok
+            self._seen = replace(seen, was_ready=was_ready)

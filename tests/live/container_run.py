@@ -89,7 +89,7 @@ class Container:
         reply = Asker(self.ports.management).send("PUT", f"/models/{model}?{query}")
         assert reply.status == 200, reply
 
-    def wait_until(self, what: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_until(self, what: Callable[[], bool], seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             assert self.process.poll() is None, self.log()[-5000:]
@@ -105,7 +105,7 @@ class Container:
 
     def processes(self) -> dict[int, str]:
         """All living processes of the run, with their command lines."""
-        return marked(self.told[_MARK])
+        return {**_working_in(self.folder), **marked(self.told[_MARK])}
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
         """Asks the entry point, and only that, to end; its exit status."""
@@ -144,6 +144,18 @@ def container(store: Path, **told: str) -> Iterator[Container]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(10)
+
+
+def _working_in(folder: Path) -> dict[int, str]:
+    """Those with a working directory in a folder: nginx writes its title over its environment."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(folder):
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+    return found
 
 
 def _moved(ports: Ports) -> str:
