@@ -5,6 +5,7 @@ GET /metrics                 TorchServe's own, then the container's gauges
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -39,8 +40,7 @@ class Agent:
         self._monitor = monitor
         self._metrics = metrics
         self._run_dir = run_dir
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self.answer))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self.answer))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -88,6 +88,16 @@ class Agent:
         if text and not text.endswith("\n"):
             text += "\n"
         return text + metrics_text(self._monitor.seen, time.monotonic(), door)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Says so in one line; by default, a probe that gave up waiting is a traceback."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print(f"gradcam: the agent failed to answer: {error!r}", flush=True)
 
 
 def health_document(name: str, verdict: Verdict) -> tuple[int, dict[str, object]]:

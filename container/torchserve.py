@@ -9,6 +9,8 @@ from pathlib import Path
 from container.child import Child
 from container.settings import Settings
 
+_LOG = Path(__file__).with_name("log4j2.xml")
+
 
 def start_torchserve(settings: Settings) -> Child:
     """Starts it, with everything that it writes in the run folder.
@@ -32,7 +34,7 @@ def command(settings: Settings, config: Path) -> list[str]:
     """The command line, for a written configuration."""
     return [
         *(sys.executable, "-m", "ts.model_server", "--start", "--foreground"),
-        *("--ts-config", str(config), "--no-config-snapshots"),
+        *("--ts-config", str(config), "--log-config", str(_LOG), "--no-config-snapshots"),
         *("--model-store", str(settings.model_store.resolve()), "--models"),
         *(f"{name}={file}" for name, file in settings.models.items()),
     ]

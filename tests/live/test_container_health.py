@@ -7,7 +7,6 @@ that moment /ping is 200 Healthy.
 import os
 import re
 import signal
-import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,8 +25,7 @@ RETRIES = 6
 """Seconds for which TorchServe starts a worker again that dies while loading."""
 SLOTS = 2
 """Requests that may wait."""
-LOOK = 1.5
-"""Seconds within which the agent has looked again."""
+PENDING = f'gradcam_pending_requests{{model_name="gate"}} {SLOTS}\n'
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         opened, canaries = pod.seen(), gate.answered
 
         pod.scale("gate", 0)
-        time.sleep(LOOK)
+        pod.wait_until(lambda: pod.health("ready")[0] == 503)
         nothing, at_nothing = pod.seen(), _ask(pod)
 
         pod.scale("gate", 1)
@@ -74,8 +72,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         back = pod.seen()
 
         with ThreadPoolExecutor(6) as pool:
-            asked = [pool.submit(_ask, pod, 4) for _ in range(6)]
-            time.sleep(LOOK)
+            asked = [pool.submit(_ask, pod, 6) for _ in range(6)]
+            pod.wait_until(lambda: PENDING in _metrics(pod))
             full, metrics_when_full = pod.seen(), _metrics(pod)
             at_full = [one.result() for one in asked]
 
@@ -146,7 +144,7 @@ def test_a_full_queue_stays_ready_and_is_refused_at_the_door(life: Life) -> None
         if reply.status == 503:
             assert "queue is full" in reply.refused(503, "Unavailable")
             assert reply.headers["retry-after"] == "1"
-    assert f'gradcam_pending_requests{{model_name="gate"}} {SLOTS}' in life.metrics_when_full
+    assert PENDING in life.metrics_when_full
     assert f'gradcam_queue_capacity{{model_name="gate"}} {SLOTS}' in life.metrics_when_full
     assert "gradcam_ready 1" in life.metrics_when_full
 
