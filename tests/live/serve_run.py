@@ -105,14 +105,14 @@ def run_demo(folder: Path, photograph: bytes, photo_jpg: bytes) -> Run:
         curls = tuple(_curl(line, folder) for line in lines)
         client = Client(f"http://{HOST}:{ports.inference}")
         explanation = client.put("explanations/demo", photograph).document()
-        alive = len(_marked(mark))
+        alive = len(marked(mark))
         begun = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         code = process.wait(timeout=60)
         seconds = time.monotonic() - begun
-        left = tuple(_marked(mark).values())
+        left = tuple(marked(mark).values())
     finally:
-        for pid in _marked(mark):
+        for pid in marked(mark):
             os.kill(pid, signal.SIGKILL)
         process.wait(timeout=30)
         shutil.rmtree(ROOT / "run" / f"logs-{ports.inference}", ignore_errors=True)
@@ -193,7 +193,7 @@ def _curl(line: str, folder: Path) -> Curl:
     return Curl(line, done.returncode, done.stdout)
 
 
-def _marked(mark: str) -> dict[int, str]:
+def marked(mark: str) -> dict[int, str]:
     """Living processes of a run, with their command lines."""
     found = {}
     for entry in Path("/proc").iterdir():
