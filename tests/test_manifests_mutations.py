@@ -283,7 +283,7 @@ BY_OVERLAY: dict[str, dict[str, Change]] = {
     "model-store-s3": {
         "a file that no key makes": lambda one: at(
             pod(one), ("initContainers", 0, "command")
-        ).__setitem__(1, "/etc/gradcam/model-store/fetsch.sh"),
+        ).__setitem__(1, "/etc/gradcam/fetch/fetsch.sh"),
         "a variable that is not there": lambda one: at(
             pod(one), ("initContainers", 0, "command")
         ).__setitem__(2, "store:$(STORE)"),
