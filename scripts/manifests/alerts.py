@@ -1,6 +1,7 @@
 """Alert rules: that somebody can be called by them, and knows why."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from manifests.resource import Finding, Resources, name_of, of_kind
 
@@ -27,7 +28,5 @@ def check_alerts(resources: Resources) -> Iterator[Finding]:
                 yield Finding(name_of(resource), place, "has no summary")
 
 
-def _rules(group: dict[str, object]) -> Iterator[tuple[int, dict[str, object]]]:
-    rules = group.get("rules") or ()
-    if isinstance(rules, list):
-        yield from enumerate(rules)
+def _rules(group: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    yield from enumerate(group.get("rules") or ())

@@ -11,7 +11,8 @@ from jsonschema.validators import extend
 
 def with_keyed_lists(validator: type[Validator]) -> type[Validator]:
     """A validator class that knows the keyword too."""
-    extended: type[Validator] = extend(validator, {"x-kubernetes-list-map-keys": _unique})
+    keywords = {"x-kubernetes-list-map-keys": _unique}
+    extended: type[Validator] = extend(validator, keywords)  # type: ignore[no-untyped-call]
     return extended
 
 
