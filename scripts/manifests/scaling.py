@@ -7,10 +7,11 @@ from typing import Any
 from manifests.resource import Finding, Resource, Resources, name_of, of_kind
 
 _Check = Iterator[Finding]
-# of KEDA's scaler of this type, as KEDA 2.20 has them; what it does not know it ignores in silence
+# what KEDA's scaler of this type reads; anything else it ignores in silence
 _PROMETHEUS = frozenset(
-    {"serverAddress", "query", "threshold", "activationThreshold", "namespace", "customHeaders"}
-    | {"ignoreNullValues", "unsafeSsl", "authModes", "queryParameters", "timeout"}
+    {"serverAddress", "query", "queryParameters", "threshold", "activationThreshold", "namespace"}
+    | {"customHeaders", "ignoreNullValues", "unsafeSsl", "awsRegion", "timeout", "identityOwner"}
+    | {"authModes"}
 )
 _METRIC = re.compile(
     r"\b(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*(_total|_sum|_count|_bucket|_microseconds))\b"
