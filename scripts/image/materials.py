@@ -7,6 +7,7 @@ in the image, with the Python that cyclonedx-py is installed for.
 
 import argparse
 import hashlib
+import importlib
 import json
 import platform
 import re
@@ -200,10 +201,10 @@ def _python_packages(venv: Path) -> str:
 
 
 def _validate(text: str) -> None:
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
-    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    # cyclonedx-py's own library, which only the image's build has
+    schema = importlib.import_module("cyclonedx.schema")
+    validation = importlib.import_module("cyclonedx.validation.json")
+    problem = validation.JsonStrictValidator(schema.SchemaVersion.V1_6).validate_str(text)
     if problem is not None:
         sys.exit(f"error: the document is not valid CycloneDX: {problem}")
 
