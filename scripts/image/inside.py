@@ -80,28 +80,32 @@ def listeners() -> list[str]:
     return sorted(found)
 
 
-def files() -> tuple[list[str], list[str], list[str], dict[str, int]]:
+def files(root: str = "/") -> tuple[list[str], list[str], list[str], dict[str, int]]:
     """Walks the file system.
+
+    Args:
+        root: Another folder than the root, for tests.
 
     Returns:
         Files that change the user, files of ours that group 0 cannot read, folders of what installs
         packages for any Python, and bytes by part.
     """
     setuid, unreadable, installers, sizes = [], [], [], {}
-    for top, folders, names in os.walk("/"):
-        folders[:] = [one for one in folders if f"/{one}" not in _UNREAL or top != "/"]
-        ours = top.startswith(_OURS)
-        if "python" in top:
-            installers += [f"{top}/{one}" for one in folders if one in _INSTALLERS]
+    for top, folders, names in os.walk(root):
+        folders[:] = [one for one in folders if f"/{one}" not in _UNREAL or top != root]
+        inner = top[len(root.rstrip("/")) :].rstrip("/")
+        ours = inner.startswith(_OURS)
+        if "python" in inner:
+            installers += [f"{inner}/{one}" for one in folders if one in _INSTALLERS]
         for name in names:
             path = os.path.join(top, name)  # noqa: PTH118 - thousands of them
             told = os.lstat(path)
             if stat.S_ISREG(told.st_mode):
                 if told.st_mode & (stat.S_ISUID | stat.S_ISGID):
-                    setuid.append(path)
+                    setuid.append(f"{inner}/{name}")
                 if ours and not (told.st_gid == 0 and told.st_mode & stat.S_IRGRP):
-                    unreadable.append(path)
-                part = part_of(path)
+                    unreadable.append(f"{inner}/{name}")
+                part = part_of(f"{inner}/{name}")
                 sizes[part] = sizes.get(part, 0) + told.st_size
     return setuid, unreadable, installers, sizes
 
