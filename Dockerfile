@@ -54,7 +54,8 @@ RUN python3 -m venv --without-pip /opt/venv \
 # What is for compiling against, and packages' own tests, go; the rest is compiled to bytecode,
 # which is never checked against its source, for nothing changes in an image.
 COPY scripts/image/trim.py /build/
-RUN python3 /build/trim.py /opt/venv && chmod -R g=u,o=g-w /opt/venv
+RUN python3 /build/trim.py /opt/venv \
+    && find /opt/venv ! -type l ! -perm -044 -exec chmod a+rX {} +
 
 # --- the demo model ---------------------------------------------------------------------------
 FROM packages AS demo
@@ -100,6 +101,7 @@ ARG VERSION=unknown
 ARG REVISION=unknown
 ARG SOURCE=unknown
 ARG VARIANT=cuda
+ARG BASE
 COPY --from=materials /usr/share/sbom /usr/share/sbom
 LABEL org.opencontainers.image.title="torchserve-gradcam" \
       org.opencontainers.image.description="Image classification with Grad-CAM explanations" \
@@ -107,6 +109,7 @@ LABEL org.opencontainers.image.title="torchserve-gradcam" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE}" \
       gradcam.variant="${VARIANT}"
 # NVIDIA's container runtime reads the two of its own: which devices, and that CUDA is what is
 # wanted of the driver. CUDA itself came with the wheels.
