@@ -90,7 +90,10 @@ def files(root: str = "/") -> tuple[list[str], list[str], list[str], dict[str, i
         Files that change the user, files of ours that group 0 cannot read, folders of what installs
         packages for any Python, and bytes by part.
     """
-    setuid, unreadable, installers, sizes = [], [], [], {}
+    setuid: list[str] = []
+    unreadable: list[str] = []
+    installers: list[str] = []
+    sizes: dict[str, int] = {}
     for top, folders, names in os.walk(root):
         folders[:] = [one for one in folders if f"/{one}" not in _UNREAL or top != root]
         inner = top[len(root.rstrip("/")) :].rstrip("/")
