@@ -31,7 +31,7 @@ class _Strict(yaml.SafeLoader):
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    keys = [loader.construct_object(key) for key, _ in node.value]
     assert len(keys) == len(set(keys)), f"twice: {keys}"
     return loader.construct_mapping(node, deep=True)
 

@@ -170,7 +170,8 @@ def jar_components(jar: Path) -> Iterator[Component]:
         yield _maven("io.netty", name, version)
     for folder, coordinates in JAR_LIBRARIES.items():
         if any(name.startswith(folder) for name in names):
-            yield _maven(*coordinates.split(":"), version=None)
+            group, _, name = coordinates.partition(":")
+            yield _maven(group, name, None)
 
 
 def parse_release(text: str) -> dict[str, str]:
