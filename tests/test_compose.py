@@ -1,0 +1,120 @@
+"""compose.yaml: it parses, and says the same as the Dockerfile."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from image.checks import GRACE
+from image.containers import DOOR_PORT, METRICS_PORT, WRITABLE
+from repository import ROOT
+
+_TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+_DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def uncommented(*titles: str) -> dict[str, Any]:
+    """The file with the blocks ``#: …`` in force that follow these comments."""
+    lines, inside = [], False
+    for line in _TEXT.splitlines():
+        if re.match(r"\s*# ", line):
+            inside = any(title in line for title in titles) or (inside and "#:" not in line)
+        elif "#: " not in line:
+            inside = False
+        lines.append(re.sub(r"^(\s*)#: ", r"\1", line) if inside else line)
+    return dict(yaml.load("\n".join(lines), Loader=_Strict))
+
+
+class _Strict(yaml.SafeLoader):
+    """A key that is there twice is an error, as it is for compose."""
+
+
+def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    assert len(keys) == len(set(keys)), f"twice: {keys}"
+    return loader.construct_mapping(node, deep=True)
+
+
+_Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+_SERVICE = uncommented()["services"]["gradcam"]
+
+
+def test_only_the_door_is_open_to_others() -> None:
+    assert _SERVICE["ports"] == [
+        f"{DOOR_PORT}:{DOOR_PORT}",
+        f"127.0.0.1:{METRICS_PORT}:{METRICS_PORT}",
+    ]
+    assert f"EXPOSE {DOOR_PORT} {METRICS_PORT}" in _DOCKERFILE
+
+
+def test_it_runs_confined() -> None:
+    assert f"USER {_SERVICE['user']}\n" in _DOCKERFILE
+    assert _SERVICE["read_only"] is True
+    assert _SERVICE["cap_drop"] == ["ALL"]
+    assert _SERVICE["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in _SERVICE
+    assert "cap_add" not in _SERVICE
+
+
+def test_what_must_be_writable_is_in_memory() -> None:
+    folders = {entry.split(":")[0] for entry in _SERVICE["tmpfs"]}
+    assert folders | {"/dev/shm"} == set(WRITABLE)
+    assert _SERVICE["shm_size"] == "1gb"
+    # docker's tmpfs belongs to root unless told otherwise
+    assert any("uid=10001" in entry for entry in _SERVICE["tmpfs"] if "/run/gradcam" in entry)
+
+
+def test_keys_come_as_a_secret_to_where_they_are_looked_for() -> None:
+    (secret,) = _SERVICE["secrets"]
+    assert secret == {"source": "keys", "target": "/etc/gradcam/keys/keys"}
+    file = uncommented()["secrets"]["keys"]["file"]
+    assert file == "./run/keys"
+    assert "/run/" in (ROOT / ".gitignore").read_text().splitlines()  # so that none is committed
+    assert "run/keys" in _TEXT.partition("name:")[0]  # the way to make it names the same file
+
+
+def test_the_grace_holds_the_drain() -> None:
+    grace = float(_SERVICE["stop_grace_period"].removesuffix("s"))
+    told = _SERVICE["environment"]
+    assert grace == GRACE
+    assert float(told["GRADCAM_DRAIN_SECONDS"]) + float(told["GRADCAM_DRAIN_LIMIT"]) + 20 == grace
+
+
+def test_the_health_check_is_the_images() -> None:
+    health = _SERVICE["healthcheck"]
+    found = re.search(r"HEALTHCHECK (.*?)\\\n +CMD (\[.*\])", _DOCKERFILE)
+    assert found is not None
+    assert health["test"] == ["CMD", *yaml.safe_load(found[2])]
+    options = dict(re.findall(r"--([a-z-]+)=(\w+)", found[1]))
+    for name, value in options.items():
+        assert str(health[name.replace("-", "_")]) == value
+
+
+def test_the_image_is_the_one_that_is_built() -> None:
+    version = re.search(
+        r'__version__ = "(.*)"', (ROOT / "handlers" / "gradcam" / "version.py").read_text()
+    )
+    assert version is not None
+    assert _SERVICE["image"] == f"torchserve-gradcam:{version[1]}"
+    assert _SERVICE["build"] == "."
+
+
+@pytest.mark.parametrize("title", ["archives of yours", "A GPU"])
+def test_what_is_commented_out_can_be_put_in_force(title: str) -> None:
+    service = uncommented(title)["services"]["gradcam"]
+    (added,) = set(service) - set(_SERVICE)
+    assert added == {"archives of yours": "volumes", "A GPU": "deploy"}[title]
+    assert {**service, added: None} == {**_SERVICE, added: None}
+
+
+def test_two_replicas_share_no_port() -> None:
+    block = re.findall(r"^ +#: (.*)$", _TEXT.partition("Two replicas")[2], re.MULTILINE)
+    told = yaml.safe_load("\n".join(block))
+    assert told["scale"] == 2
+    for entry, port in zip(told["ports"], (DOOR_PORT, METRICS_PORT), strict=True):
+        low, high = re.fullmatch(rf"127\.0\.0\.1:(\d+)-(\d+):{port}", entry).groups()  # type: ignore[union-attr]
+        assert int(high) - int(low) == 1
+    ranges = [entry.split(":")[1] for entry in told["ports"]]
+    assert ranges == ["8000-8001", "8002-8003"]
