@@ -38,12 +38,12 @@ class Setup:
 
     replica: Replica
     day: Day
-    targets: Targets
+    targets: Targets = field(default_factory=Targets)
     behaviour: Behaviour = field(default_factory=Behaviour)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     balancing: str = "random"
     scrape: float = 15.0
-    window: float = 60.0
+    window: float = 120.0
     sync: float = 15.0
     working_processor: float = 1.0
     spread: float = 0.1
@@ -127,22 +127,20 @@ class _Control:
         ]
         self._worked = worked
         for pod in self._cluster.ready:
-            self._prometheus.scraped(
-                pod,
-                Sample(
-                    now,
-                    pod.latency_seconds,
-                    pod.queue_seconds,
-                    pod.answered,
-                    pod.worked_seconds,
-                    pod.pending,
-                ),
-            )
+            counters = (pod.latency_seconds, pod.queue_seconds, pod.answered, pod.batches)
+            self._prometheus.scraped(pod, Sample(now, *counters, pending=pod.pending))
         self._again(now, setup.scrape, self._scrape)
 
     def _decide(self, now: float) -> None:
         cluster = self._cluster
-        view = View(now, cluster.current, len(cluster.ready), self._prometheus, self._processor)
+        view = View(
+            now,
+            cluster.current,
+            len(cluster.ready),
+            self._setup.replica.workers,
+            self._prometheus,
+            self._processor,
+        )
         proposals = self._signal(view, self._setup.targets)
         wanted = self._autoscaler.decide(now, cluster.current, proposals)
         if wanted != cluster.current:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from scaling.pod import Pod
 
 Choose = Callable[[Sequence[Pod]], Pod]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from scaling.gathering import mean_seconds, outcomes
 from scaling.poisson import poisson_masses
 
@@ -130,4 +131,5 @@ def _stationary(queue: BulkQueue, waiting: Floats) -> Floats:
     balance = onward.T - np.eye(states)
     balance[-1] = 1  # one of the equations follows from the others; the shares add up to 1
     shares: Floats = np.maximum(np.linalg.solve(balance, np.eye(states)[-1]), 0)
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from scaling.bulk_queue import BulkQueue, Cycle, Floats
 from scaling.gathering import outcomes
 from scaling.poisson import poisson_masses

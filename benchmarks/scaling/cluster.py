@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from scaling.pod import Pod
 from scaling.simulation import Simulation
@@ -66,9 +67,7 @@ class Cluster:
             pod = self._simulation.new_pod()
             self._starting.append(pod)
             self._since[pod] = now
-            self._simulation.events.at(
-                now + self._lifetimes.start, lambda time, pod=pod: self._started(time, pod)
-            )
+            self._simulation.events.at(now + self._lifetimes.start, partial(self._started, pod))
         while self.current > wanted:
             if self._starting:
                 self._end(now, self._starting.pop())
@@ -80,7 +79,7 @@ class Cluster:
         """What is paid for: each replica from the decision for it until it has ended."""
         return self._paid + sum(now - since for since in self._since.values())
 
-    def _started(self, now: float, pod: Pod) -> None:
+    def _started(self, pod: Pod, now: float) -> None:
         if pod in self._starting:  # otherwise it was given up before
             self._starting.remove(pod)
             self.ready.append(pod)
@@ -88,13 +87,13 @@ class Cluster:
 
     def _drain(self, now: float, pod: Pod) -> None:
         self._gone(pod)
-        self._simulation.events.at(now + self._lifetimes.drain, lambda time: self._empty(time, pod))
+        self._simulation.events.at(now + self._lifetimes.drain, partial(self._empty, pod))
 
-    def _empty(self, now: float, pod: Pod) -> None:
+    def _empty(self, pod: Pod, now: float) -> None:
         if pod.idle:
             self._end(now, pod)
         else:
-            self._simulation.events.at(now + 1, lambda time: self._empty(time, pod))
+            self._simulation.events.at(now + 1, partial(self._empty, pod))
 
     def _end(self, now: float, pod: Pod) -> None:
         self._paid += now - self._since.pop(pod)

@@ -52,7 +52,7 @@ class Day:
         """Random times (a Poisson process) whose rate is as said in every minute, ``[N]``."""
         generator = np.random.default_rng(seed)
         minutes = np.arange(math.ceil(self.seconds / 60))
-        means = np.array([60 * self.rate(60 * minute + 30) for minute in minutes])
+        means = np.array([60 * self.rate(60 * minute + 30) for minute in minutes.tolist()])
         counts = generator.poisson(means)
         times = np.repeat(60.0 * minutes, counts) + generator.uniform(0, 60, int(counts.sum()))
         return np.sort(times[times < self.seconds])

@@ -102,7 +102,15 @@ class Behaviour:
     up_window: float = 0.0
     down_window: float = 300.0
     least: int = 1
-    most: int = 20
+    most: int = 10
+
+
+SHIPPED = Behaviour(
+    up=(Policy(60, share=1.0), Policy(60, pods=2)),
+    down=(Policy(60, pods=1),),
+    least=2,
+)
+"""What ``kubernetes/components/autoscale-keda`` sets."""
 
 
 @dataclass
@@ -163,4 +171,6 @@ class Autoscaler:
         start = current - moved
         if policy.pods:
             return start + sign * policy.pods
-        return math.ceil(start * (1 + policy.share)) if sign > 0 else int(start * (1 - policy.share))
+        return (
+            math.ceil(start * (1 + policy.share)) if sign > 0 else int(start * (1 - policy.share))
+        )

@@ -38,13 +38,12 @@ class Pod:
         answered: Requests so far, as ``ts_inference_requests_total`` counts them.
         latency_seconds: Of them, summed: ``ts_inference_latency_microseconds`` in seconds.
         queue_seconds: That part of them that they waited: ``ts_queue_latency_microseconds``.
-        worked_seconds: Of batches that are done, summed: what the handler's histograms add up to.
-        batches: How many were worked on.
+        batches: How many are done: ``gradcam_batch_size_count``.
     """
 
     __slots__ = (
         *("answered", "batches", "gathering", "latency_seconds", "queue", "queue_seconds"),
-        *("worked_seconds", "working", "_busy_seconds", "_events", "_journal", "_replica", "_seconds_of"),
+        *("working", "_busy_seconds", "_events", "_journal", "_replica", "_seconds_of"),
         *("_since", "_stretch", "_ticket"),
     )
 
@@ -65,7 +64,6 @@ class Pod:
         self.answered = 0
         self.latency_seconds = 0.0
         self.queue_seconds = 0.0
-        self.worked_seconds = 0.0
         self.batches = 0
         self._replica, self._journal, self._events = replica, journal, events
         self._seconds_of = [replica.times.of(size) for size in range(replica.batch_size + 1)]
@@ -143,7 +141,6 @@ class Pod:
         self.batches += 1
         self.latency_seconds += size * now - arrived
         self.queue_seconds += size * begun - arrived
-        self.worked_seconds += now - begun
         self._count_work(now, -1)
         if self.queue and not self.gathering:
             self._gather(now)

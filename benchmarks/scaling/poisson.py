@@ -18,7 +18,8 @@ def poisson_masses(mean: float, count: int) -> Floats:
         count: How many numbers of arrivals to give.
     """
     if mean == 0:
-        return np.eye(1, count)[0]
+        none: Floats = np.eye(1, count)[0]
+        return none
     numbers = np.arange(count)
     # by logarithms, as exp(-mean) underflows where many arrivals are expected
     steps = np.concatenate([[0.0], np.log(np.arange(1, count))])

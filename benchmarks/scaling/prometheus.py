@@ -14,8 +14,7 @@ class Sample(NamedTuple):
         latency: ``ts_inference_latency_microseconds``, in seconds.
         queue: ``ts_queue_latency_microseconds``, in seconds.
         requests: ``ts_inference_requests_total``.
-        working: Seconds for which workers have worked on batches: the sum of the handler's
-            histograms of seconds.
+        batches: ``gradcam_batch_size_count``.
         pending: ``gradcam_pending_requests``, a gauge.
     """
 
@@ -23,8 +22,17 @@ class Sample(NamedTuple):
     latency: float
     queue: float
     requests: float
-    working: float
+    batches: float
     pending: float
+
+
+class Rates(NamedTuple):
+    """What a pod's counters grow by in a second; fields as in :class:`Sample`."""
+
+    latency: float
+    queue: float
+    requests: float
+    batches: float
 
 
 @dataclass
@@ -47,28 +55,14 @@ class Prometheus:
         """The pod is no target any more: its gauges are stale, its counters still in the window."""
         self._gone.add(pod)
 
-    def summed_rates(self, now: float) -> Sample | None:
-        """Rates of all counters, and the last gauge, summed over pods; None without any rate."""
+    def rates(self, now: float) -> list[Rates]:
+        """Of the counters of each pod that has two samples in the window."""
         self._forget(now)
-        rates = [
-            rated
-            for samples in self._series.values()
-            if (rated := _rates(samples, now, self.window)) is not None
-        ]
-        if not rates:
-            return None
-        pending = sum(last.pending for last in self._last())
-        latency, queue, requests, working = (sum(column) for column in zip(*rates, strict=True))
-        return Sample(now, latency, queue, requests, working, pending)
+        rated = (_rates(samples, now, self.window) for samples in self._series.values())
+        return [rates for rates in rated if rates is not None]
 
-    def summed_last(self) -> Sample | None:
-        """The counters themselves, summed over the pods that are there."""
-        last = self._last()
-        if not last:
-            return None
-        return Sample(*(sum(column) for column in zip(*last, strict=True)))
-
-    def _last(self) -> list[Sample]:
+    def last(self) -> list[Sample]:
+        """The newest sample of each pod that is there."""
         return [
             samples[-1]
             for pod, samples in self._series.items()
@@ -84,9 +78,7 @@ class Prometheus:
                 self._gone.discard(pod)
 
 
-def _rates(
-    samples: deque[Sample], now: float, window: float
-) -> tuple[float, float, float, float] | None:
+def _rates(samples: deque[Sample], now: float, window: float) -> Rates | None:
     """``rate`` of the four counters of a pod; None of fewer than two samples.
 
     The increase between the first and the last sample is extended to the edges of the window, by
@@ -107,9 +99,9 @@ def _rates(
         lead = min(before, sampled * one / increase) if increase > 0 else before
         return increase * (sampled + lead + after) / sampled / window
 
-    return (
+    return Rates(
         rate(first.latency, last.latency),
         rate(first.queue, last.queue),
         rate(first.requests, last.requests),
-        rate(first.working, last.working),
+        rate(first.batches, last.batches),
     )

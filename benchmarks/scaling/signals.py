@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scaling.hpa import by_average, by_utilisation, by_value
-from scaling.prometheus import Prometheus
-from scaling.replica import Replica
+from scaling.prometheus import Prometheus, Rates
 
 
 @dataclass(frozen=True)
@@ -16,6 +15,7 @@ class View:
         now: Seconds.
         current: Replicas, those that are starting included.
         ready: Those that are ready.
+        workers: Of each replica.
         prometheus: What was scraped.
         processor: What ready replicas use of the processor that they request, each.
     """
@@ -23,96 +23,93 @@ class View:
     now: float
     current: int
     ready: int
+    workers: int
     prometheus: Prometheus
     processor: Sequence[float]
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Thresholds, each for one replica.
+    """Thresholds; the defaults are those of ``kubernetes/components/autoscale-keda``.
 
     Attributes:
-        in_service: Requests in workers: ``(rate(inference) - rate(queue)) / 1e6``. Every request of
-            a batch counts, so that this goes up to workers × batch size.
-        working: Workers at work, by the handler's seconds per batch; up to the number of workers.
+        busy: Share of a replica's workers that is at work.
         queue_seconds: ``rate(queue) / rate(requests) / 1e6``, of all replicas together.
-        pending: Requests in the queue.
+        pending: Requests in a replica's queue.
         processor: Share of the requested processor.
         counter: Microseconds of the raw counter in TorchServe's example.
     """
 
-    in_service: float
-    working: float
-    queue_seconds: float
-    pending: float
+    busy: float = 0.7
+    queue_seconds: float = 0.25
+    pending: float = 4.0
     processor: float = 0.7
     counter: float = 7000.0
-
-    @classmethod
-    def of(cls, replica: Replica) -> "Targets":
-        """What docs/scaling.md advises for a replica."""
-        return cls(
-            in_service=0.7 * replica.workers,
-            working=0.7 * replica.workers,
-            queue_seconds=replica.delay + replica.times.of(replica.batch_size),
-            pending=float(replica.workers * replica.batch_size),
-        )
 
 
 Signal = Callable[[View, Targets], list[int | None]]
 
 
-def requests_in_service(view: View, targets: Targets) -> list[int | None]:
-    """Requests in workers, seconds in the queue, and requests that wait."""
-    return _with_queue(view, targets, lambda rates: (rates[0] - rates[1], targets.in_service))
+def workers(view: View, targets: Targets) -> list[int | None]:
+    """Workers at work, seconds in the queue, and requests that wait: the overlay's three."""
+    return _with_queue(view, targets, _workers_at_work)
 
 
-def workers_at_work(view: View, targets: Targets) -> list[int | None]:
-    """Workers at work, seconds in the queue, and requests that wait."""
-    return _with_queue(view, targets, lambda rates: (rates[3], targets.working))
+def in_service(view: View, targets: Targets) -> list[int | None]:
+    """The same, but of a batch every request counts as a worker at work."""
+    return _with_queue(view, targets, lambda rates: rates.latency - rates.queue)
 
 
 def raw_counter(view: View, targets: Targets) -> list[int | None]:
-    """TorchServe's example (kubernetes/hpa.yaml): the counter of queue seconds itself."""
-    last = view.prometheus.summed_last()
-    if last is None:
+    """TorchServe's example (its ``kubernetes/hpa.yaml``): the counter of queue time itself."""
+    last = view.prometheus.last()
+    if not last:
         return [None]
-    return [by_value(last.queue * 1e6, targets.counter, view.current, view.ready)]
+    counted = sum(sample.queue for sample in last) * 1e6
+    return [by_value(counted, targets.counter, view.current, view.ready)]
 
 
 def processor(view: View, targets: Targets) -> list[int | None]:
-    """Utilisation of the processor, which an autoscaler looks at if one says nothing."""
+    """Utilisation of the processor, and nothing else."""
     if not view.processor:
         return [None]
     unready = view.current - len(view.processor)
     return [by_utilisation(view.processor, unready, targets.processor, view.current)]
 
 
-def none(view: View, _: Targets) -> list[int | None]:
-    """Nothing: the number stays."""
+def nothing(view: View, _: Targets) -> list[int | None]:
+    """The number stays."""
     return [view.current]
 
 
 SIGNALS: Mapping[str, Signal] = {
-    "in service": requests_in_service,
-    "working": workers_at_work,
+    "workers": workers,
+    "in service": in_service,
     "processor": processor,
     "raw counter": raw_counter,
-    "fixed": none,
+    "nothing": nothing,
 }
-"""By the name of the option."""
+"""By name."""
 
 
-def _with_queue(
-    view: View, targets: Targets, busy: Callable[[Sequence[float]], tuple[float, float]]
-) -> list[int | None]:
-    rates = view.prometheus.summed_rates(view.now)
-    if rates is None:
-        return [None, None, None]
-    total, target = busy((rates.latency, rates.queue, rates.requests, rates.working))
-    queued = rates.queue / rates.requests if rates.requests > 0 else 0.0
+def _workers_at_work(rates: Rates) -> float:
+    """Requests in service over the mean size of a batch.
+
+    A little too many, as larger batches take longer and hold more of the requests.
+    """
+    if rates.requests <= 0:
+        return 0.0
+    return max(rates.latency - rates.queue, 0.0) * rates.batches / rates.requests
+
+
+def _with_queue(view: View, targets: Targets, busy: Callable[[Rates], float]) -> list[int | None]:
+    pods = view.prometheus.rates(view.now)
+    pending = sum(sample.pending for sample in view.prometheus.last())
+    working = sum(busy(rates) for rates in pods) / view.workers
+    requests = sum(rates.requests for rates in pods)
+    queued = sum(rates.queue for rates in pods) / requests if requests > 0 else 0.0
     return [
-        by_average(total, target, view.current),
+        by_average(working, targets.busy, view.current),
         by_value(queued, targets.queue_seconds, view.current, view.ready),
-        by_average(rates.pending, targets.pending, view.current),
+        by_average(pending, targets.pending, view.current),
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from scaling.balancing import BALANCING, Choose
 from scaling.events import Events
 from scaling.pod import Journal, Pod
