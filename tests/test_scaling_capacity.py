@@ -46,7 +46,7 @@ def test_as_many_requests_leave_a_cycle_as_come(rate: float) -> None:
     queue = BulkQueue(rate, times, 0.01, 200)
     cycle = solve(queue)
     assert cycle.sizes.sum() == pytest.approx(1)
-    assert cycle.mean_size == pytest.approx(rate * cycle.seconds, rel=1e-6)
+    assert cycle.mean_size == pytest.approx(rate * cycle.seconds, rel=1e-4)
     assert waits(queue, cycle).weights.sum() == pytest.approx(cycle.mean_size, rel=1e-4)
 
 

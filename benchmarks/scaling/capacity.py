@@ -1,12 +1,12 @@
 """The capacity model: what a number of replicas makes of a load, and how many a load needs.
 
 One worker is solved as a bulk queue (``bulk_queue.py``). Of several workers of a replica, if all
-work, another is free a ``workers``-th of a batch's time after the last one was taken; how often they
-all do is Erlang's formula. So many servers follow from one in the approximation of Allen and Cunneen
-(A. O. Allen, "Probability, Statistics, and Queueing Theory with Computer Science Applications", 2nd
-edition, Academic Press 1990), after A. M. Lee and P. A. Longton ("Queueing processes associated with
-airline passenger check-in", Operational Research Quarterly 10, 1959, 56-71), there of requests, here
-of batches.
+work, another is free a ``workers``-th of a batch's time after the last one was taken; how often
+they all do is Erlang's formula. So many servers follow from one in the approximation of Allen and
+Cunneen (A. O. Allen, "Probability, Statistics, and Queueing Theory with Computer Science
+Applications", 2nd edition, Academic Press 1990), after A. M. Lee and P. A. Longton ("Queueing
+processes associated with airline passenger check-in", Operational Research Quarterly 10, 1959,
+56-71), there of requests, here of batches.
 """
 
 import math
