@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from live_service import MODEL, ROOT, door, kill, replicas
+from finding import ROOT
+from live_service import MODEL, door, kill, replicas
 from scaling.capacity import forecast
 from scaling.replica import BatchTimes, Replica
 from scaling.simulation import serve

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from finding import ROOT
+
 sys.path.insert(1, str(ROOT))
 sys.path.insert(1, str(ROOT / "scripts"))
 
