@@ -11,7 +11,8 @@ six in the morning. The autoscaler is Kubernetes's, with its tolerance, windows 
 before they end. The ways:
 
   shipped      what kubernetes/components/autoscale-keda looks at, and how fast it follows
-  in service   the same, but every request of a batch counts as a busy worker
+  requests     the same, but requests per second instead of workers at work
+  in service   as shipped, but every request of a batch counts as a busy worker
   default pace the shipped signals at the pace of Kubernetes's defaults
   processor    utilisation of the processor alone
   raw counter  TorchServe's example: the counter of queue time, not its rate
@@ -31,7 +32,7 @@ from pathlib import Path
 from scaling.arguments import add_replica, replica_of
 from scaling.autoscaled import Setup, run
 from scaling.balancing import BALANCING
-from scaling.capacity import replicas_needed
+from scaling.capacity import highest_rate, replicas_needed
 from scaling.cluster import Lifetimes
 from scaling.day import Day
 from scaling.hpa import SHIPPED, Behaviour
@@ -42,6 +43,7 @@ from scaling.summary import Minutes, Summary, by_minute, summarise, table
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = {
     "shipped": ("workers", SHIPPED),
+    "requests": ("requests", SHIPPED),
     "in service": ("in service", SHIPPED),
     "default pace": ("workers", Behaviour()),
     "processor": ("processor", SHIPPED),
@@ -94,11 +96,13 @@ def main() -> int:
 
 
 def _setup(arguments: argparse.Namespace) -> Setup:
+    replica = replica_of(arguments)
     return Setup(
-        replica=replica_of(arguments),
+        replica=replica,
         day=Day(
             peak=arguments.peak,
             fold=arguments.fold,
+            peak_at=arguments.peak_at,
             burst=arguments.burst,
             burst_at=arguments.burst_at,
             burst_minutes=arguments.burst_minutes,
@@ -106,6 +110,7 @@ def _setup(arguments: argparse.Namespace) -> Setup:
         ),
         targets=Targets(
             busy=arguments.busy,
+            rate=arguments.requests * highest_rate(replica, arguments.limit / 1000),
             queue_seconds=arguments.queue_seconds,
             pending=arguments.pending,
             processor=arguments.processor,
@@ -144,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
     number(day, "--peak", defaults.peak, "requests per second at the busiest moment")
     number(day, "--fold", defaults.fold, "how many times the quietest moment's rate that is")
+    number(day, "--peak-at", defaults.peak_at, "hour of the busiest moment")
     number(day, "--burst", defaults.burst, "requests per second that come on top, at once")
     number(day, "--burst-at", defaults.burst_at, "hour of it")
     number(day, "--burst-minutes", defaults.burst_minutes, "how long it lasts")
@@ -151,9 +157,10 @@ def _parser() -> argparse.ArgumentParser:
     scaling = parser.add_argument_group("scaling")
     scaling.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="default: all")
     scaling.add_argument("--min", type=int, help="replicas (default: the way's own)")
-    scaling.add_argument("--max", type=int, default=10, help="replicas (default: %(default)s)")
-    number(scaling, "--limit", 1000, "of the p99 in ms, which the fixed number keeps")
+    scaling.add_argument("--max", type=int, default=20, help="replicas (default: %(default)s)")
+    number(scaling, "--limit", 1000, "of the p99 in ms, for fixed and requests")
     number(scaling, "--busy", targets.busy, "target: share of the workers at work")
+    number(scaling, "--requests", 0.8, "target: share of the rate whose p99 is within the limit")
     number(scaling, "--queue-seconds", targets.queue_seconds, "target: mean seconds in the queue")
     number(scaling, "--pending", targets.pending, "target: requests in a replica's queue")
     number(scaling, "--processor", targets.processor, "target: share of the processor")

@@ -25,10 +25,10 @@ class Day:
         hours: Where the day ends.
     """
 
-    peak: float = 150.0
+    peak: float = 120.0
     fold: float = 10.0
     peak_at: float = 15.0
-    burst: float = 100.0
+    burst: float = 80.0
     burst_at: float = 6.0
     burst_minutes: float = 10.0
     hours: float = 24.0

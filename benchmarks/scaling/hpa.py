@@ -102,13 +102,14 @@ class Behaviour:
     up_window: float = 0.0
     down_window: float = 300.0
     least: int = 1
-    most: int = 10
+    most: int = 20
 
 
 SHIPPED = Behaviour(
     up=(Policy(60, share=1.0), Policy(60, pods=2)),
     down=(Policy(60, pods=1),),
     least=2,
+    most=10,
 )
 """What ``kubernetes/components/autoscale-keda`` sets."""
 

@@ -34,6 +34,7 @@ class Targets:
 
     Attributes:
         busy: Share of a replica's workers that is at work.
+        rate: Requests per second of a replica, from the capacity model; the overlay has none.
         queue_seconds: ``rate(queue) / rate(requests) / 1e6``, of all replicas together.
         pending: Requests in a replica's queue.
         processor: Share of the requested processor.
@@ -43,6 +44,7 @@ class Targets:
     busy: float = 0.7
     queue_seconds: float = 0.25
     pending: float = 4.0
+    rate: float = float("inf")
     processor: float = 0.7
     counter: float = 7000.0
 
@@ -52,12 +54,18 @@ Signal = Callable[[View, Targets], list[int | None]]
 
 def workers(view: View, targets: Targets) -> list[int | None]:
     """Workers at work, seconds in the queue, and requests that wait: the overlay's three."""
-    return _with_queue(view, targets, _workers_at_work)
+    return _with_queue(view, _workers_at_work, targets.busy * view.workers, targets)
 
 
 def in_service(view: View, targets: Targets) -> list[int | None]:
     """The same, but of a batch every request counts as a worker at work."""
-    return _with_queue(view, targets, lambda rates: rates.latency - rates.queue)
+    busy = targets.busy * view.workers
+    return _with_queue(view, lambda rates: rates.latency - rates.queue, busy, targets)
+
+
+def requests(view: View, targets: Targets) -> list[int | None]:
+    """Requests per second instead of workers at work; the other two as they are."""
+    return _with_queue(view, lambda rates: rates.requests, targets.rate, targets)
 
 
 def raw_counter(view: View, targets: Targets) -> list[int | None]:
@@ -85,6 +93,7 @@ def nothing(view: View, _: Targets) -> list[int | None]:
 SIGNALS: Mapping[str, Signal] = {
     "workers": workers,
     "in service": in_service,
+    "requests": requests,
     "processor": processor,
     "raw counter": raw_counter,
     "nothing": nothing,
@@ -102,14 +111,16 @@ def _workers_at_work(rates: Rates) -> float:
     return max(rates.latency - rates.queue, 0.0) * rates.batches / rates.requests
 
 
-def _with_queue(view: View, targets: Targets, busy: Callable[[Rates], float]) -> list[int | None]:
+def _with_queue(
+    view: View, measure: Callable[[Rates], float], target: float, targets: Targets
+) -> list[int | None]:
+    """What is measured of each pod, and what waits."""
     pods = view.prometheus.rates(view.now)
     pending = sum(sample.pending for sample in view.prometheus.last())
-    working = sum(busy(rates) for rates in pods) / view.workers
     requests = sum(rates.requests for rates in pods)
     queued = sum(rates.queue for rates in pods) / requests if requests > 0 else 0.0
     return [
-        by_average(working, targets.busy, view.current),
+        by_average(sum(measure(rates) for rates in pods), target, view.current),
         by_value(queued, targets.queue_seconds, view.current, view.ready),
         by_average(pending, targets.pending, view.current),
     ]
