@@ -1,0 +1,94 @@
+"""Several replicas on this machine, with the container's door before them."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from finding import ROOT
+
+sys.path.insert(1, str(ROOT))
+sys.path.insert(1, str(ROOT / "scripts"))
+
+from container.nginx import Nginx
+from container.settings import read_settings
+
+from local_ports import HOST, Ports
+from torchserve_process import TorchServe
+
+MODEL = "demo"
+"""The name that replicas serve under."""
+
+
+@contextlib.contextmanager
+def replicas(store: Path, folder: Path, count: int = 2) -> Iterator[Sequence[TorchServe]]:
+    """TorchServes that are ready, each with ports and logs of its own.
+
+    Args:
+        store: The folder of ``demo.mar``.
+        folder: Where logs go.
+        count: How many.
+    """
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                TorchServe(store, {MODEL: "demo.mar"}, log_dir=folder / f"logs-{number}")
+            )
+            for number in range(count)
+        ]
+        for server in started:
+            server.wait_ready(timeout=300)
+        yield started
+
+
+@contextlib.contextmanager
+def door(upstreams: Sequence[TorchServe], store: Path, folder: Path, nginx: Path) -> Iterator[str]:
+    """The container's nginx before all of them; gives its URL.
+
+    Args:
+        upstreams: Who answers.
+        store: The folder of ``demo.mar``.
+        folder: Where it runs; its path must be short, as a socket's name has 107 bytes.
+        nginx: The program.
+    """
+    ports = Ports.free()
+    told = {
+        "CONFIG": ROOT / "config.properties",
+        "MODEL_STORE": store,
+        "RUN_DIR": folder / "run",
+        "LISTEN": HOST,
+        "DOOR_PORT": ports.inference,
+        "METRICS_PORT": ports.metrics,
+        "AGENT_PORT": ports.management,
+        "KEYS": "off",
+        "NGINX": nginx,
+        "UPSTREAMS": ",".join(f"{HOST}:{server.ports.inference}" for server in upstreams),
+    }
+    settings = read_settings({f"GRADCAM_{key}": str(value) for key, value in told.items()})
+    settings.run_dir.mkdir()
+    running = Nginx(settings, "/dev/null")
+    running.start(None)
+    try:
+        _wait_for(settings.door_port)
+        yield f"http://{HOST}:{settings.door_port}"
+    finally:
+        running.stop()
+
+
+def kill(server: TorchServe) -> None:
+    """Ends every process of a server at once, as a node does that fails."""
+    for pid in server.pids():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise OSError(f"nobody listens on {port}")
