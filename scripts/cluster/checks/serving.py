@@ -45,7 +45,7 @@ def explained(site: Site) -> Seen:
     """A picture through the Service, with the key."""
     path = f"/explanations/{site.model}"
     headers = {**site.bearer, "Content-Type": "image/png"}
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"path": path, "headers": headers, "picture": True},
         {"path": path, "headers": {**headers, "Accept": "image/png"}, "picture": True},
     ]
@@ -75,7 +75,7 @@ def keyed(site: Site) -> Seen:
     """The same without a key, with a wrong one, and on a path that is not for clients."""
     path = f"/explanations/{site.model}"
     wrong = {"Authorization": f"Bearer {site.key[::-1]}"}
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"path": path, "picture": True},
         {"path": path, "headers": wrong, "picture": True},
         {"path": "/models", "headers": site.bearer},

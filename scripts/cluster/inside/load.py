@@ -1,9 +1,9 @@
 """A steady load that waits for nobody, and an account of every request that was not answered.
 
 Half of the requests come over connections that are kept, half over new ones, because a pod that
-goes may lose either in its own way. A kept connection that the server has closed before a request is
-written is replaced, as every client with a pool does; from the first byte on, a request that gets
-no answer is lost.
+goes may lose either in its own way. A kept connection that the server has closed before a request
+is written is replaced, as every client with a pool does; from the first byte on, a request that
+gets no answer is lost.
 """
 
 import collections

@@ -11,6 +11,7 @@ from typing import Any
 from cluster.inside.wire import ask
 
 _WORKER = b"model_service_worker.py"
+_ENTRY = b"container.entrypoint"
 _PAUSE = 0.1
 _LATE = 10.0  # seconds after which nobody will notice any more
 
@@ -22,7 +23,12 @@ def main(arguments: list[str]) -> dict[str, Any]:
         ``killed``: the process; null where there was no worker. ``noticed``, ``replaced`` and
         ``back``: seconds until the door said that it is not ready, until there was a new worker,
         and until the door was ready with it; null where that never came.
+
+    Raises:
+        RuntimeError: This is not inside the container, where all workers are its own.
     """
+    if _ENTRY not in Path("/proc/1/cmdline").read_bytes():
+        raise RuntimeError("process 1 is not the container's entry point; nothing is killed")
     door, limit = int(arguments[0]), float(arguments[1])
     before = workers()
     if not before:
