@@ -104,7 +104,7 @@ def _connect(arguments: argparse.Namespace, say: Callable[[str], None]) -> "Clus
 
 def _site(cluster: "Cluster", arguments: argparse.Namespace, say: Callable[[str], None]) -> Site:
     namespace = arguments.namespace or f"gradcam-check-{secrets.token_hex(3)}"
-    rendered = render(_FOLDER / arguments.overlay)
+    rendered = render(_overlay(arguments.overlay))
     documents = place(rendered, namespace, arguments.image, dict(arguments.requests))
     return Site(
         cluster=cluster,
@@ -119,6 +119,12 @@ def _site(cluster: "Cluster", arguments: argparse.Namespace, say: Callable[[str]
         rate=arguments.rate,
         say=say,
     )
+
+
+def _overlay(name: str) -> Path:
+    """One of ours by its name, or any other folder."""
+    ours = _FOLDER / name
+    return ours if ours.is_dir() else Path(name)
 
 
 def _ready_nodes(cluster: "Cluster") -> int:
@@ -175,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
         "--namespace", metavar="NAME", help="must not exist (default: gradcam-check-<random>)"
     )
     parser.add_argument(
-        "--overlay", default="cpu", metavar="NAME", help="what is deployed (default: %(default)s)"
+        "--overlay",
+        default="cpu",
+        metavar="NAME",
+        help="what is deployed: one of kubernetes/overlays, or a folder (default: %(default)s)",
     )
     parser.add_argument(
         "--requests",
