@@ -1,7 +1,6 @@
 """Each check judges what it saw: right as it should be, wrong in every way that it can go wrong."""
 
 import base64
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ def test_a_load_of_nothing_proves_nothing() -> None:
         ({"not_ready": 0}, Verdict.NOT_CHECKED, "before it could be watched"),
     ],
 )
-def test_readiness(change: Mapping[str, Any], verdict: Verdict, said: str) -> None:
+def test_readiness(change: dict[str, Any], verdict: Verdict, said: str) -> None:
     seen = judge_canary(
         {"not_ready": 30, "canaries": 1.0, "seconds": 9.0} | change, "ImagePullBackOff"
     )
@@ -120,7 +119,7 @@ def test_a_door_that_is_not_shut(place: int, wrong: dict[str, Any]) -> None:
     assert judge_keyed(answers).verdict is Verdict.FAILED
 
 
-KILLED = {"killed": 20, "noticed": 0.5, "replaced": 4.0, "back": 6.0}
+KILLED: dict[str, Any] = {"killed": 20, "noticed": 0.5, "replaced": 4.0, "back": 6.0}
 
 
 def test_a_worker_that_comes_back() -> None:
@@ -143,7 +142,7 @@ def test_a_worker_that_comes_back() -> None:
     ],
 )
 def test_a_worker_that_does_not(
-    change: Mapping[str, Any], status: int, restarted: int | None, said: str
+    change: dict[str, Any], status: int, restarted: int | None, said: str
 ) -> None:
     seen = judge_worker(KILLED | change, status, restarted)
     assert seen.verdict is Verdict.FAILED
@@ -207,7 +206,7 @@ def test_guards_in_force_in_both_versions_of_control_groups(cgroup: dict[str, st
         ({"cgroup": GUARDED["cgroup"] | {"cpu": ""}}, "CPU limit is unknown"),
     ],
 )
-def test_a_guard_that_is_not_in_force(change: Mapping[str, Any], said: str) -> None:
+def test_a_guard_that_is_not_in_force(change: dict[str, Any], said: str) -> None:
     wrong = judge_guards(GUARDED | change, 10001, LIMITS)
     assert any(said in one for one in wrong), wrong
 
