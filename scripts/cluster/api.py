@@ -204,7 +204,8 @@ class Cluster:
         except ApiException as error:
             raise ClusterError(error.status or 0, _message(error)) from error
         except (HTTPError, OSError) as error:
-            raise ClusterError(0, f"{self.host()} does not answer: {error}") from error
+            why = getattr(error, "reason", None) or error  # without urllib3's account of its tries
+            raise ClusterError(0, f"{self.host()} does not answer: {why}") from error
 
 
 def _strict(dry_run: bool) -> list[tuple[str, str]]:
