@@ -10,7 +10,7 @@ import pytest
 
 from live.client import Client
 from live.comparing import differences
-from live.kserve_environment import is_installed, kserve_python
+from live.environments import is_installed, python_with
 from pictures import cat, encode
 from sending import b64
 
@@ -24,12 +24,12 @@ CLIENT = Path(__file__).with_name("ask_with_kserve.py")
 @pytest.fixture(scope="module")
 def python(pytestconfig: pytest.Config) -> Path:
     """The interpreter that has the kserve package."""
-    if not is_installed():
+    if not is_installed("kserve"):
         reporter: Any = pytestconfig.pluginmanager.getplugin("terminalreporter")
         capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
             reporter.write_line("\ninstalling KServe's client in .venv-kserve, once (1-2 min) ...")
-    return kserve_python()
+    return python_with("kserve")
 
 
 @pytest.fixture(scope="module", params=["zoo", "demo"])
