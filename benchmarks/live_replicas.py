@@ -33,7 +33,6 @@ from scaling.simulation import serve
 sys.path.insert(1, str(ROOT / "handlers"))
 
 from find_nginx import find_nginx
-
 from load import Load, Shot, closed_loop, open_loop, poisson_arrivals
 from sample_photographs import sample_photographs
 from torchserve_process import TorchServe

@@ -16,7 +16,6 @@ sys.path.insert(1, str(ROOT / "scripts"))
 
 from container.nginx import Nginx
 from container.settings import read_settings
-
 from local_ports import HOST, Ports
 from torchserve_process import TorchServe
 

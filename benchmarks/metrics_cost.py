@@ -29,7 +29,8 @@ from typing import Any
 
 from command_line import turns
 from finding import ROOT
-from interleaved import order_of, quartiles
+from interleaved import order_of
+from spread import spread
 
 sys.path.insert(1, str(ROOT / "scripts"))
 
@@ -104,7 +105,7 @@ def in_process(archive: Path, batch: int, rounds: int) -> None:
             work()
             times = [_milliseconds(work) for _ in range(rounds)]
             what = f"{len(list(samples_of(record)))} lines" if "lines" in name else ""
-            print(f"batch of {batch:2}: {name:20} {quartiles(times)} ms {what}", flush=True)
+            print(f"batch of {batch:2}: {name:20} {spread(times)} ms {what}", flush=True)
 
 
 def on_a_server(store: Path, rounds: int, seconds: float) -> None:
@@ -141,7 +142,7 @@ def on_a_server(store: Path, rounds: int, seconds: float) -> None:
     for name, found in rates.items():
         print(f"metrics file {name:13}: {statistics.median(found):6.0f} predictions a second")
     both = [ours / other for ours, other in zip(*rates.values(), strict=True)]
-    print(f"ours over TorchServe's   : {quartiles(both)}")
+    print(f"ours over TorchServe's   : {spread(both)}")
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

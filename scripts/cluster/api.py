@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
 from kubernetes.client.rest import ApiException
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from cluster.errors import ClusterError
 from cluster.rendering import Json
+from kubernetes import client, config
 
 MANAGER = "gradcam-cluster-check"
 """The field manager of all that is applied."""

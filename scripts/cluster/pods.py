@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kubernetes import client
 from kubernetes.stream import stream
 
 from cluster.api import Cluster
 from cluster.errors import ClusterError
+from kubernetes import client
 
 _FEED = "import sys; exec(compile(sys.stdin.read(int(sys.argv[1])), 'check', 'exec'))"
 _STEP = 0.5  # seconds between looks at the clock
