@@ -106,7 +106,7 @@ def _soak(axes: Axes, found: Found) -> None:
     axes.plot(requests, list(found.soak.values()), "o-", color="C0")
     if requests[-1] > SOAK_FROM:
         axes.axvline(SOAK_FROM, color="0.8", zorder=0)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * max(found.soak.values()))
     axes.set_title("Resident memory of the worker")
     axes.set_xlabel("explanations so far")
     axes.xaxis.set_major_locator(MaxNLocator(4))
