@@ -45,7 +45,7 @@ WAYS = {
     "shipped": ("workers", SHIPPED),
     "requests": ("requests", SHIPPED),
     "in service": ("in service", SHIPPED),
-    "default pace": ("workers", Behaviour()),
+    "default pace": ("workers", Behaviour(least=SHIPPED.least)),
     "processor": ("processor", SHIPPED),
     "raw counter": ("raw counter", SHIPPED),
     "fixed": ("nothing", SHIPPED),
