@@ -45,7 +45,7 @@ WAYS = {
     "shipped": ("workers", SHIPPED),
     "requests": ("requests", SHIPPED),
     "in service": ("in service", SHIPPED),
-    "default pace": ("workers", Behaviour()),
+    "default pace": ("workers", Behaviour(least=SHIPPED.least)),
     "processor": ("processor", SHIPPED),
     "raw counter": ("raw counter", SHIPPED),
     "fixed": ("nothing", SHIPPED),
@@ -89,7 +89,8 @@ def main() -> int:
         "ways": [dataclasses.asdict(one) for one in summaries],
     }
     (arguments.out / "day.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    draw(days, arguments.out / "day.png")
+    burst = (arguments.burst_at - 0.05, arguments.burst_at + arguments.burst_minutes / 60 + 0.4)
+    draw(days, burst, arguments.out / "day.png")
     print(f"{summaries[0].requests:,} requests; a replica's limit is {setup.replica.limit:.1f}/s\n")
     print(table(summaries))
     return 0

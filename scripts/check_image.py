@@ -57,13 +57,15 @@ def main() -> int:
     if engine == "buildah":
         _raise_loopback()
     try:
-        return _check(engine, arguments.image, arguments.sizes)
+        return _check(engine, arguments)
     except (EngineError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _check(engine: str, image: str, sizes: bool) -> int:
+def _check(engine: str, arguments: argparse.Namespace) -> int:
+    image: str = arguments.image
+    within: float = arguments.ready_within
     rows: list[Row] = []
     look: dict[str, object] = {}
     key = secrets.token_urlsafe(24)
@@ -74,14 +76,14 @@ def _check(engine: str, image: str, sizes: bool) -> int:
         (keys / "keys").chmod(0o644)
         container = _start(engine, Wanted(image, keys))
         try:
-            for row in _all(container, key, image_config(engine, image), look):
+            for row in _all(container, key, image_config(engine, image), look, within):
                 rows.append(row)
                 print(f"{'ok  ' if row.held else 'FAIL'}  {row.name}: {row.seen}", flush=True)
         finally:
             container.remove()
         other = _start(engine, Wanted(image, keys, "23456:0", {"GRADCAM_DRAIN_SECONDS": "0"}))
         try:
-            row = wait_ready(other)
+            row = wait_ready(other, within)
             rows.append(Row("ready as any other user of group 0", row.held, row.seen))
             if other.running():
                 other.terminate()
@@ -91,7 +93,7 @@ def _check(engine: str, image: str, sizes: bool) -> int:
     print(f"\n{_table([*rows, Row('size of the image', True, _size(engine, image, look))])}")
     if container.limits:
         print(f"\nWhat was not there: {container.limits}.")
-    if sizes:
+    if arguments.sizes:
         print(f"\n{_parts(look)}")
     failed = [row.name for row in rows if not row.held]
     print(f"\n{len(rows) - len(failed)} passed, {len(failed)} failed")
@@ -99,10 +101,14 @@ def _check(engine: str, image: str, sizes: bool) -> int:
 
 
 def _all(
-    container: Container, key: str, config: dict[str, object], look: dict[str, object]
+    container: Container,
+    key: str,
+    config: dict[str, object],
+    look: dict[str, object],
+    within: float,
 ) -> Iterator[Row]:
     photo = _PHOTO.read_bytes()
-    ready = wait_ready(container)
+    ready = wait_ready(container, within)
     yield ready
     if not ready.held:
         return
@@ -175,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("image", help="a reference that the engine knows")
     parser.add_argument("--engine", choices=("docker", "podman", "buildah"))
     parser.add_argument("--sizes", action="store_true", help="say what makes up the size, too")
+    parser.add_argument(
+        "--ready-within", type=float, default=180.0, metavar="SECONDS", help="default: 180"
+    )
     return parser
 
 

@@ -161,17 +161,14 @@ def test_stopping(pretended: Pretended, rows: list[str]) -> None:
 
 @pytest.mark.parametrize("pretended", [""], indirect=True)
 def test_ready(pretended: Pretended) -> None:
-    row = checks.wait_ready(pretended)
+    row = checks.wait_ready(pretended, 30)
     assert row.held
     assert "s after its start" in row.seen
 
 
 @pytest.mark.parametrize("pretended", ["ended", "never-ready"], indirect=True)
-def test_what_does_not_become_ready_is_told_with_its_log(
-    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checks, "_READY_WITHIN", 0.5)
-    row = checks.wait_ready(pretended)
+def test_what_does_not_become_ready_is_told_with_its_log(pretended: Pretended) -> None:
+    row = checks.wait_ready(pretended, 0.5)
     assert not row.held
     assert "what it said last" in row.seen
 

@@ -16,7 +16,6 @@ GRACE = 90.0
 """Seconds that the image has between SIGTERM and its end, as the manifests give it."""
 
 _USER = ["10001", "0", "0|0|0", "1"]
-_READY_WITHIN = 180.0
 _LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
 # minutes of work for the demo model are seconds: each copy is a forward and a backward pass
 _SLOW = {"X-Explain-Smooth": "400"}
@@ -50,12 +49,12 @@ def with_key(container: Container, key: str) -> Asking:
     return asking
 
 
-def wait_ready(container: Container) -> Row:
-    """Asks ``/ready`` until it says yes."""
+def wait_ready(container: Container, within: float) -> Row:
+    """Asks ``/ready`` until it says yes, for so many seconds at most."""
     begun = time.monotonic()
     door = container.url(DOOR_PORT)
     answer = Answer(0, "", b"never asked")
-    while container.running() and time.monotonic() - begun < _READY_WITHIN:
+    while container.running() and time.monotonic() - begun < within:
         answer = ask(f"{door}/ready", timeout=10)
         if answer.status == 200:
             return Row("ready", True, f"{time.monotonic() - begun:.1f} s after its start")

@@ -79,7 +79,7 @@ def both(store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, S
     ]
     with servers[0], servers[1]:
         for server in servers:
-            server.wait_ready(timeout=180)
+            server.wait_ready(timeout=300)
         first, second = map(observe, servers)
     return first, second
 
