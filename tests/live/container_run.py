@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,7 @@ def container(store: Path, **told: str) -> Iterator[Container]:
         folder, ports = Path(name), Ports.free()
         config = folder / "config.properties"
         config.write_text(_moved(ports), encoding="utf-8")
+        shutil.copy(ROOT / "metrics.yaml", folder)  # which the configuration names beside itself
         kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
         settings = environment(folder, **{"MODEL_STORE": str(store), "CONFIG": str(config), **told})
         settings[_MARK] = uuid.uuid4().hex
