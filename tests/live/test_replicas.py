@@ -30,7 +30,7 @@ def replicas(tmp_path: Path) -> Iterator[list[TorchServe]]:
             for number in range(2)
         ]
         for server in servers:
-            server.wait_ready(timeout=180)
+            server.wait_ready(timeout=400)
         yield servers
 
 
