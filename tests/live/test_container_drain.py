@@ -24,8 +24,10 @@ pytestmark = pytest.mark.live
 
 PATH = "/explanations/gate"
 PROBE_PERIOD = 0.5
-LONG = 3.0
-"""Seconds that some requests take: longer than the door stays open."""
+OPEN = 3.0
+"""Seconds for which the door still takes requests."""
+LONG = 5.0
+"""Seconds that some requests take: longer than that."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def _traffic(asker: Asker, ready: Callable[[], bool], end: Callable[[], None]) -
     here = threading.Event()
     here.set()
     moments: dict[str, float] = {}
+    outcomes: list[str] = []
 
     def balance() -> None:
         while here.is_set():
@@ -63,19 +66,20 @@ def _traffic(asker: Asker, ready: Callable[[], bool], end: Callable[[], None]) -
             return repr(error)
         return "" if reply.status == 200 else f"{reply.status} {reply.body!r}"
 
-    def client(seconds: float) -> list[str]:
-        outcomes = []
+    def client(seconds: float) -> None:
         while here.is_set():
             outcomes.append(ask(seconds))
-        return outcomes
 
     with ThreadPoolExecutor(8) as pool:
         pool.submit(balance)
         clients = [pool.submit(client, seconds) for seconds in (0.2, 0.3, 0.5, LONG, LONG)]
-        time.sleep(1.0)  # the long ones have been asked, and more
+        deadline = time.monotonic() + 120
+        while len(outcomes) < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
         end()
         moments["ended"] = time.monotonic()
-        outcomes = [outcome for one in clients for outcome in one.result()]
+        for one in clients:
+            one.result()
     lost = [outcome for outcome in outcomes if outcome]
     return Outcome(len(outcomes) - len(lost), lost, moments["noticed"] - moments["ended"])
 
@@ -89,9 +93,8 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_no_accepted_request_is_lost(store: Path) -> None:
-    with container(store, KEYS="off", DRAIN_SECONDS="1.5", DRAIN_LIMIT="20") as pod:
+    with container(store, KEYS="off", DRAIN_SECONDS=str(OPEN), DRAIN_LIMIT="20") as pod:
         pod.wait_ready()
-        begun = time.monotonic()
         outcome = _traffic(
             pod.door,
             lambda: pod.health("ready")[0] == 200,
@@ -101,8 +104,7 @@ def test_no_accepted_request_is_lost(store: Path) -> None:
         log, left = pod.log(), pod.processes()
     assert outcome.lost == []
     assert outcome.answered >= 5
-    assert outcome.noticed <= 1.5  # readiness went at once, not when the door closed
-    assert time.monotonic() - begun < 1.0 + 1.5 + 20 + 15
+    assert outcome.noticed < OPEN  # readiness went at once, not when the door closed
     assert "the door is closed after" in log
     assert left == {}
 
@@ -110,7 +112,7 @@ def test_no_accepted_request_is_lost(store: Path) -> None:
 def test_without_the_drain_some_are(store: Path) -> None:
     """The same traffic, and SIGTERM to TorchServe itself, as where it is a container's PID 1."""
     with TorchServe(store, {"gate": "gate.mar"}, log_dir=store / "logs") as server:
-        server.wait_ready(timeout=90)
+        server.wait_ready(timeout=300)
         asker = Asker(server.ports.inference)
 
         def ready() -> bool:
@@ -122,8 +124,9 @@ def test_without_the_drain_some_are(store: Path) -> None:
         outcome = _traffic(
             asker, ready, lambda: os.killpg(os.getpgid(server.pids()[0]), signal.SIGTERM)
         )
-    assert outcome.answered >= 1
-    assert outcome.lost
+    assert outcome.answered >= 5
+    refused = "ConnectionRefused"  # was never taken, and might go elsewhere; the others were lost
+    assert [told for told in outcome.lost if refused not in told]
 
 
 def test_a_drain_ends_at_its_limit(store: Path) -> None:
