@@ -19,6 +19,7 @@ _TROUBLE = re.compile(
 )
 _SPEAKER = re.compile(r" (W-\S+)-stdout MODEL_LOG - ")
 # TorchServe's own code traces a body that claims to be JSON and is not, then hands it on as it is
+_JAVA = "using non-default JVM parameters"  # those of config.properties
 _HARMLESS = "Failed json decoding of input data. Forwarding encoded payload"
 
 
@@ -56,7 +57,7 @@ def _trouble(log: str) -> list[str]:
     for line in log.splitlines():
         speaker = _SPEAKER.search(line)
         before = said.get(speaker[1], "") if speaker else ""
-        if _TROUBLE.search(line) and _HARMLESS not in before:
+        if _TROUBLE.search(line) and _HARMLESS not in before and _JAVA not in line:
             found.append(line)
         if speaker:
             said[speaker[1]] = line

