@@ -20,8 +20,8 @@ from scaling.replica import Replica
 _SHARES = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
-def main() -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,7 +31,12 @@ def main() -> int:
         "--limit", type=float, default=1000, metavar="MS", help="of the p99 (default: %(default)s)"
     )
     parser.add_argument("--replicas", type=int, help="also say what so many replicas make of it")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    arguments = build_parser().parse_args()
     try:
         replica = replica_of(arguments)
         print(_of_one(replica, arguments.limit / 1000))

@@ -79,8 +79,8 @@ def check(replica: Replica, name: str, share: float, asked: argparse.Namespace) 
     return Case(name, replica.workers, forecast(replica, rate), settled, share)
 
 
-def main() -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,7 +89,12 @@ def main() -> int:
     parser.add_argument("--balancing", choices=BALANCING, default="random")
     parser.add_argument("--spread", type=float, default=0.0, help="of a batch's time, of its mean")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    asked = build_parser().parse_args()
     print(
         "| ms of a batch | workers | batch | delay ms | load | mean batch | mean ms | p99 ms "
         "| error of mean | of p99 |\n|---|---|---|---|---|---|---|---|---|---|"

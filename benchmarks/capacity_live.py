@@ -33,15 +33,20 @@ def replica_of(found: Found, model: str, contender: str, delay: float, batch_siz
     return Replica(times, 1, batch_size, delay)
 
 
-def main() -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", type=Path, help="the server.json of benchmarks/server.py")
     parser.add_argument("--delay", type=float, default=20, help="ms (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, help="default: %(default)s")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs the command line."""
+    arguments = build_parser().parse_args()
     found = Found.read(arguments.results)
     if min(found.concurrencies) != 1 or max(found.concurrencies) < 2 * arguments.batch_size:
         print(

@@ -63,7 +63,7 @@ class Half:
 
 def main() -> int:
     """Runs the command line."""
-    asked = _parser().parse_args()
+    asked = build_parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped too
     with tempfile.TemporaryDirectory(prefix="live-", dir="/tmp") as name:
         folder = Path(name)
@@ -166,7 +166,8 @@ def _table(halves: Sequence[Half], replica: Replica, rate: float, seed: int) -> 
     return "\n".join(lines)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

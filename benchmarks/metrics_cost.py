@@ -151,8 +151,8 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -161,7 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-server", dest="server", action="store_false")
     parser.add_argument("--turns", type=turns, default=12, help="of each server (default: 12)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of a turn (default: 4)")
-    told = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line."""
+    told = build_parser().parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         model_packaging.package(PackagingOptions(DEMO_ARCHITECTURE, export_path=store))

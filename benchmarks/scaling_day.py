@@ -55,7 +55,7 @@ WAYS = {
 
 def main() -> int:
     """Runs the command line."""
-    arguments = _parser().parse_args()
+    arguments = build_parser().parse_args()
     try:
         setup = _setup(arguments)
         fixed = replicas_needed(setup.replica, setup.day.peak, arguments.limit / 1000)
@@ -136,7 +136,8 @@ def _progress(name: str, begun: float) -> Callable[[float], None] | None:
     return tell
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
