@@ -13,7 +13,7 @@ _INSTANTS = 24
 """Points of a batch's time at which arrivals are looked at."""
 
 _GATHERING_INSTANTS = 12
-_LEAST = 1e-12
+_LEAST = 1e-9
 """Weights below are left out."""
 
 
@@ -35,45 +35,52 @@ class Waits:
 
 def waits(queue: BulkQueue, cycle: Cycle) -> Waits:
     """What all accepted requests wait, in the stationary cycle of a queue."""
-    return _joined([*_blocked(queue, cycle), _welcomed(queue, cycle)])
+    return _joined([*_turns(queue, *_blocked(queue, cycle)), _welcomed(queue, cycle)])
 
 
-def _blocked(queue: BulkQueue, cycle: Cycle) -> list[Waits]:
-    """Requests that come while the server works: they wait for it, and then for their turn."""
+def _blocked(queue: BulkQueue, cycle: Cycle) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """Requests that come while the server works.
+
+    Returns:
+        Weights, how many requests are before each, and seconds until the server is free, ``[N]``.
+    """
     size, capacity = queue.batch_size, queue.queue_size
-    parts = []
+    weights, remaining = [], []
     for members in range(1, size + 1):
         left = np.zeros(capacity)  # who finds the queue full is refused
         left[0] = cycle.alone[members - 1] * queue.blocks
         if members == size:
             left[1 : len(cycle.leaving)] = cycle.leaving[1:]
         time = float(queue.blocking[members - 1])
-        for instant in (np.arange(_INSTANTS) + 0.5) / _INSTANTS * time:
+        for instant in ((np.arange(_INSTANTS) + 0.5) / _INSTANTS * time).tolist():
             came = poisson_masses(queue.rate * instant, capacity)
             before = np.convolve(left, came)[:capacity]
-            weights = before * queue.rate * time / _INSTANTS
-            parts += _turns(queue, weights, time - float(instant))
-    return parts
+            weights.append(before * queue.rate * time / _INSTANTS)
+            remaining.append(np.full(capacity, time - instant))
+    every = np.concatenate(weights)
+    kept = np.flatnonzero(every > _LEAST)
+    return every[kept], kept % capacity, np.concatenate(remaining)[kept]
 
 
-def _turns(queue: BulkQueue, weights: Floats, remaining: float) -> list[Waits]:
-    """Requests with 0, 1, 2 and so on before them, when the server is free in ``remaining``."""
-    position = np.flatnonzero(weights > _LEAST)
-    weights = weights[position]
-    batches, ahead = np.divmod(position, queue.batch_size)
+def _turns(
+    queue: BulkQueue, weights: Floats, position: NDArray[np.int64], remaining: Floats
+) -> list[Waits]:
+    """They wait for the server, and then for the batches before theirs."""
+    size = queue.batch_size
+    batches, ahead = np.divmod(position, size)
     until = remaining + batches * queue.blocking[-1]
     parts = []
     unfilled = np.ones(len(position))
-    for members in range(1, queue.batch_size):
+    for members in range(1, size):
         behind = members - 1 - ahead
         mass = np.where(behind >= 0, _mass(queue.rate * until, np.maximum(behind, 0)), 0)
         unfilled -= mass
-        for way in outcomes(members, queue.batch_size, queue.rate, queue.delay):
-            share = weights * mass * way.probability
-            kept = share > _LEAST
-            sizes = np.full(int(kept.sum()), way.size)
-            parts.append(Waits(share[kept], until[kept] + way.seconds, sizes))
-    full = np.full(len(position), queue.batch_size)
+        kept = np.flatnonzero(weights * mass > _LEAST)
+        share, begun = weights[kept] * mass[kept], until[kept]
+        for way in outcomes(members, size, queue.rate, queue.delay):
+            sizes = np.full(len(kept), way.size)
+            parts.append(Waits(share * way.probability, begun + way.seconds, sizes))
+    full = np.full(len(position), size)
     return [*parts, Waits(weights * np.maximum(unfilled, 0), until, full)]
 
 
