@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 mpl.use("Agg")  # no screen is needed
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from scaling.summary import Minutes
 
@@ -50,6 +50,7 @@ def draw(days: Mapping[str, Minutes], burst: tuple[float, float], path: Path) ->
         grid[row, 0].set_ylim(bottom=0)
     hours = next(iter(days.values())).hours
     grid[0, 0].set_xlim(0, hours[-1])
+    grid[0, 0].xaxis.set_major_locator(MultipleLocator(3))
     grid[0, 1].set_xlim(*burst)
     grid[4, 0].set_xlabel("hour of the day")
     grid[4, 1].set_xlabel("hour of the day: the burst, minute by minute")
