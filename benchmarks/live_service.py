@@ -70,7 +70,8 @@ def door(upstreams: Sequence[TorchServe], store: Path, folder: Path, nginx: Path
     settings = read_settings({f"GRADCAM_{key}": str(value) for key, value in told.items()})
     settings.run_dir.mkdir()
     running = Nginx(settings, "/dev/null")
-    running.start(None)
+    with _errors_in(folder / "nginx.log"):  # a line for each request that finds a replica dead
+        running.start(None)
     try:
         _wait_for(settings.door_port)
         yield f"http://{HOST}:{settings.door_port}"
@@ -83,6 +84,19 @@ def kill(server: TorchServe) -> None:
     for pid in server.pids():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _errors_in(path: Path) -> Iterator[None]:
+    """What is started meanwhile writes its errors to a file."""
+    own = os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def _wait_for(port: int) -> None:
