@@ -45,7 +45,7 @@ from gradcam.measures import MEASURES, samples_of
 from gradcam.record import BatchRecord
 from gradcam.settings import read_settings
 
-GIVE_BACK_AFTER = 100  # batches, of which getting memory anew costs one a seventh of its time
+GIVE_BACK_AFTER = 100  # batches, of which getting memory anew costs one an eighth of its time
 
 
 class GradCAMHandler:

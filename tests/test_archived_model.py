@@ -24,8 +24,9 @@ def test_the_demo_model_opens_as_it_is_packaged() -> None:
     state = read_state_file(DEMO_FOLDER / "weights.safetensors")
     (outcome,) = model.explainer.run(noise, [None])
     assert isinstance(outcome, Outcome)
-    expected = load_network("demo_net", 10, state)(noise)[0]
-    torch.testing.assert_close(outcome.logits, expected, rtol=1e-4, atol=1e-5)
+    exact = load_network("demo_net", 10, state).double()(noise.double())[0]
+    # of two computations in float32 neither is right, and near zero they differ by more than 1e-5
+    assert (outcome.logits.double() - exact).abs().max() < 1e-6 * exact.abs().max()
 
 
 def test_a_layer_that_the_settings_name_is_told() -> None:

@@ -117,7 +117,7 @@ def _keeps_statistics(module: nn.Module) -> bool:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    """Whether it is a linear layer, likewise."""
+    """Whether it is a linear layer or looks like one, likewise."""
     weight = dict(module.named_parameters(recurse=False)).get("weight")
     return weight is not None and weight.dim() == 2 and not any(module.children())
 

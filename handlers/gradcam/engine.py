@@ -53,9 +53,10 @@ class Explainer:
         Args:
             network: Takes ``[N, 3, H, W]`` and gives logits ``[N, C]`` (``[N, 1]`` are read as two
                 classes, see :class:`gradcam.readout.Readout`), or something that holds them; in
-                evaluation mode. What ``torch.compile`` made predicts as it is, and so explains the
-                question that :meth:`warm_up` is told; every other is answered through the network
-                that it was made of, for compiling takes longer than any request may.
+                evaluation mode. What ``torch.compile`` made predicts batches of the sizes that
+                :meth:`warm_up` is told, and explains the question that it is told; all else is
+                answered through the network that it was made of, for compiling takes longer than
+                any request may.
             input_size: ``(H, W)``.
             output: The name or position of the logits in the network's output; ``None`` finds them.
             activation: One of :data:`gradcam.probability.ACTIVATIONS`.

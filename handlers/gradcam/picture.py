@@ -30,7 +30,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = (b"avif", b"avis")
 _DEPTH_OF_TIFF, _MEANING_OF_TIFF = 258, 262  # bits per sample; 0 where 0 is white
 _PARTS_OF_TIFF = (273, 324)  # the offsets of its strips, of its tiles
-_LYING = (5, 6, 7, 8)  # of the EXIF orientations
+_TURNED = (5, 6, 7, 8)  # of the EXIF orientations
 _LARGE = 8_000_000  # pixels, of which decoding holds some ten bytes each
 _ONE_AT_A_TIME = threading.Lock()
 _CONVERT = "send it as JPEG, PNG, WebP, GIF, BMP or TIFF"
@@ -124,7 +124,7 @@ def _decode(image: Image.Image, reduce_to: int) -> Picture:
     picture = _to_rgb(_upright(image), _depth(image))
     if _is_negative(image):
         picture = ImageOps.invert(picture)
-    width, height = (size[::-1] if _lies(image) else size) if reduced else picture.size
+    width, height = (size[::-1] if _is_turned(image) else size) if reduced else picture.size
     return Picture(np.array(picture), width, height)
 
 
@@ -164,10 +164,10 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _lies(image: Image.Image) -> bool:
-    """Whether the rows of the picture are columns of the file."""
+def _is_turned(image: Image.Image) -> bool:
+    """Whether the upright picture's rows are the file's columns."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation) in _LYING
+        return image.getexif().get(ExifTags.Base.Orientation) in _TURNED
     except Exception:  # as above
         return False
 

@@ -86,7 +86,9 @@ def _replayed(recording: Recording, inputs: Sequence[Tensor]) -> tuple[Tensor, .
     rows = len(inputs[0])
     for kept, given in zip(recording.inputs, inputs, strict=True):
         kept[:rows].copy_(given, non_blocking=True)
-    recording.replay()
+    # a graph is launched on the current device; on the CPU there is none to be chosen
+    with torch.cuda.device_of(recording.inputs[0]):  # type: ignore[no-untyped-call]
+        recording.replay()
     return tuple(output[:rows] for output in recording.outputs)
 
 

@@ -48,17 +48,17 @@ def test_one_of_two_is_killed_under_load_and_no_request_fails(replicas: list[Tor
 
         killing = threading.Thread(target=kill_in_the_middle)
         killing.start()
-        load = closed_loop(shots, 6, requests=200)
+        load = closed_loop(shots, 6, requests=120)
         killing.join()
-        assert not replicas[0].running
-        assert load.statuses.tolist() == [200] * 200
+        assert replicas[0].pids() == []
+        assert load.statuses.tolist() == [200] * 120
 
         deadline = time.monotonic() + 10
-        while len(opened.access_log) < 200 and time.monotonic() < deadline:
+        while len(opened.access_log) < 120 and time.monotonic() < deadline:
             time.sleep(0.05)  # a line follows the answer that it is about
         lines = opened.access_log
         asked = [line["upstream"].split(", ") for line in lines]
-        assert len(lines) == 200
+        assert len(lines) == 120
         answered = [upstreams.index(one[-1]) for one in asked]
         assert min(answered.count(0), answered.count(1)) >= 10  # both took part
         assert any(len(one) > 1 for one in asked)  # and what one lost, the other was asked
