@@ -6,6 +6,7 @@ import json
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,9 +120,25 @@ class Door:
 
     @property
     def access_log(self) -> list[dict[str, Any]]:
-        """The lines of its access log."""
-        lines = (self.settings.run_dir / "access.log").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        """The lines of its access log that are written whole."""
+        text = (self.settings.run_dir / "access.log").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def logged(self, *ids: str) -> list[dict[str, Any]]:
+        """The access log's line of each request with one of these ids, in their order.
+
+        A line follows the answer that it is about, so it is waited for.
+
+        Raises:
+            AssertionError: ten seconds later one of them has no line.
+        """
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            lines = {line["request_id"]: line for line in self.access_log}
+            if lines.keys() >= set(ids):
+                return [lines[one] for one in ids]
+            time.sleep(0.02)
+        raise AssertionError(f"no line for {set(ids) - lines.keys()}")
 
 
 @contextlib.contextmanager
