@@ -9,7 +9,8 @@ Starts the container's entry point (nginx, TorchServe and the agent) with the de
 Prometheus that reads it every five seconds; sends known traffic; and asks Prometheus every query of
 kubernetes/components/monitoring/gradcam.json, as Grafana would. What came back goes into
 dashboard.json, and dashboard.png shows it, panel by panel. In the burst a second container starts,
-as an autoscaler would start a pod, and in the last part it ends. All of it listens on loopback.
+as an autoscaler would start a pod, and in the last part it ends. Each has a core of its own, as far
+as there are enough, so that two can do more than one. All of it listens on loopback.
 
 Grafana itself is not needed. Prometheus and nginx are those on the path, or Debian's packages,
 unpacked into run/tools. Loads are shares of what one container answers, which is measured first.
@@ -18,6 +19,7 @@ The exit status is 1 if a panel has nothing to show.
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -47,7 +49,6 @@ from packaging_options import DEMO_ARCHITECTURE, PackagingOptions
 
 BOARD = ROOT / "kubernetes" / "components" / "monitoring" / "gradcam.json"
 _STEP = 5  # seconds between two points of a curve
-_CLIENTS = 160  # of each pod: more than work, a full batch and a full queue hold
 
 
 @dataclass
@@ -64,7 +65,11 @@ class _Service:
     def start(self) -> Pod:
         """Starts one more; it is read from now on."""
         name = f"gradcam-{len(self.pods) + 1}"
-        started = self.stack.enter_context(pod(name, self.store, self.folder / name, self.nginx))
+        cores = sorted(os.sched_getaffinity(0))
+        core = cores[len(self.pods) % len(cores)]
+        started = self.stack.enter_context(
+            pod(name, self.store, self.folder / name, self.nginx, core)
+        )
         self.pods.append(started)
         self._tell()
         return started
@@ -149,7 +154,7 @@ def _send(part: Part, pods: Sequence[Pod], rate: float, seconds: float, seed: in
                 rate / len(pods),
                 seconds,
                 seed + 100 * number,
-                clients=_CLIENTS,
+                clients=part.clients,
             )
             for number, one in enumerate(pods)
         ]

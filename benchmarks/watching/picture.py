@@ -26,7 +26,8 @@ _STEPS = {"red": "#c4162a", "green": "#56a64b", "orange": "#e0752d"}
 _UNIT = 0.30  # inches of a row of Grafana's grid
 _COLUMNS, _WIDTH = 24, 13.5
 _TOP = 2.3  # rows of the grid above the first panel, for what was sent
-_PERCENT, _BYTES = 100, 2**20
+_PERCENT, _MIB = 100, 2**20
+_LETTERS = 10  # of a legend, in a column of Grafana's grid
 _COLORS = 96  # of the file: flat areas and thin lines need no more
 
 
@@ -86,7 +87,6 @@ def _sent(figure: Figure, recording: Recording, rows: int) -> None:
     height = _TOP / (rows + _TOP)
     axes = figure.add_axes((0.03, 1 - height, 0.96, height))
     axes.set_axis_off()
-    text = "   ".join(f"{number} {one.name}" for number, one in enumerate(recording.sent, 1))
     half = len(recording.sent) // 2 + 1
     names = [f"{number} {one.name}" for number, one in enumerate(recording.sent, 1)]
     text = "\n".join("     ".join(part) for part in (names[:half], names[half:]))
@@ -126,7 +126,8 @@ def _curves(axes: Axes, panel: Panel, lines: Sequence[Line], recording: Recordin
     names = [line.name for line in lines]
     colours = dict(zip(dict.fromkeys(names), _COLOURS * 3, strict=False))
     if panel.stacked:
-        times = np.arange(0, recording.seconds + 1, recording.step)
+        known = [time for line in lines for time in line.times]
+        times = np.arange(min(known), max(known) + 1, recording.step)
         layers = [np.nan_to_num(_at(line, times)) for line in lines]
         axes.stackplot(
             times / 60, layers, labels=names, colors=[colours[name] for name in names], alpha=0.8,
@@ -135,23 +136,29 @@ def _curves(axes: Axes, panel: Panel, lines: Sequence[Line], recording: Recordin
     else:
         for line in lines:
             times = np.array(line.times) / 60
-            axes.plot(times, line.values, label=line.name, color=colours[line.name], linewidth=1.1)
-    _axis(axes, panel)
+            values = np.array(line.values) / (_MIB if panel.unit == "bytes" else 1)
+            axes.plot(times, values, label=line.name, color=colours[line.name], linewidth=1.1)
+    _axis(axes, panel, lines)
     if lines:
+        columns = int(_LETTERS * panel.place[2] / (max(map(len, names)) + 5))
         axes.legend(
-            loc="upper left", bbox_to_anchor=(-0.02, -0.10), ncols=5, frameon=False, fontsize=6.5,
+            loc="upper left", bbox_to_anchor=(-0.02, -0.10), ncols=min(columns, 6), frameon=False,
+            fontsize=6.5,
             handlelength=1, columnspacing=1, borderaxespad=0.2, labelspacing=0.25,
         )  # fmt: skip
 
 
-def _axis(axes: Axes, panel: Panel) -> None:
+def _axis(axes: Axes, panel: Panel, lines: Sequence[Line]) -> None:
+    whole = all(
+        value == round(value) for line in lines for value in line.values if math.isfinite(value)
+    )
     axes.set_ylim(bottom=panel.least, top=panel.most)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(length=2, width=0.5, labelsize=6.5, pad=1.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole and panel.unit == "short"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, panel.unit)))
 
 
@@ -161,10 +168,10 @@ def _shown(value: float, unit: str) -> str:
     if unit == "percentunit":
         return f"{value * _PERCENT:.3g}%"
     if unit == "bytes":
-        return f"{value / _BYTES:.4g} MiB"
+        return f"{value:g} MiB"
     if unit == "s":
         return f"{value * 1000:.3g} ms" if abs(value) < 1 else f"{value:.3g} s"
-    return f"{value:.3g}{'/s' if unit == 'reqps' else ''}"
+    return f"{value:.3g}{'/s' if unit in ('reqps', 'ops') else ''}"
 
 
 def _step(panel: Panel, lines: Sequence[Line]) -> str:
@@ -178,7 +185,7 @@ def _last(lines: Sequence[Line]) -> float:
 
 
 def _known(line: Line) -> bool:
-    return any(math.isfinite(value) for value in line.values)
+    return any(map(math.isfinite, line.values))
 
 
 def _at(line: Line, times: NDArray[np.float64]) -> NDArray[np.float64]:

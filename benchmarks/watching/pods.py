@@ -64,7 +64,7 @@ class Pod:
 
 
 @contextlib.contextmanager
-def pod(name: str, store: Path, folder: Path, nginx: Path) -> Iterator[Pod]:
+def pod(name: str, store: Path, folder: Path, nginx: Path, core: int) -> Iterator[Pod]:
     """Starts one; at the end it is ended.
 
     Args:
@@ -72,6 +72,7 @@ def pod(name: str, store: Path, folder: Path, nginx: Path) -> Iterator[Pod]:
         store: The folder of the archives.
         folder: Where it runs; its path must be short, as a socket's name has 107 bytes.
         nginx: The program.
+        core: The one processor core that it may use.
     """
     folder.mkdir()
     server, own = Ports.free(), Ports.free()
@@ -92,7 +93,7 @@ def pod(name: str, store: Path, folder: Path, nginx: Path) -> Iterator[Pod]:
     settings = {f"GRADCAM_{key}": str(value) for key, value in told.items()}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "container.entrypoint"],
+            ["taskset", "--cpu-list", str(core), sys.executable, "-m", "container.entrypoint"],
             cwd=ROOT,
             env={**os.environ, **java_environment(), **settings},
             stdin=subprocess.DEVNULL,

@@ -25,7 +25,10 @@ _EXPLAINED: tuple[Mapping[str, str], ...] = (
     {"Method": "ablationcam"},
 )
 _PLAIN: tuple[Mapping[str, str], ...] = ({"Method": "gradcam"},)
-_EVERY_CLASS: tuple[Mapping[str, str], ...] = ({"Target": "top10"}, {"Target": "top5"}, {})
+_EVERY_CLASS: tuple[Mapping[str, str], ...] = (
+    {"Method": "eigengradcam", "Target": "top10"},
+    {"Method": "gradcam", "Target": "top10"},
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Part:
         share: Of the whole recording.
         load: Requests per second, as a share of what one pod answered of explanations.
         pods: How many serve.
+        clients: How many requests to a pod may be under way at once.
         shots: Gives the requests, for the URL of a door.
     """
 
@@ -44,6 +48,7 @@ class Part:
     share: float
     load: float
     pods: int
+    clients: int
     shots: Callable[[str], Sequence[Shot]]
 
 
@@ -77,20 +82,21 @@ def refused(door: str) -> Sequence[Shot]:
 
 
 def pale(door: str) -> Sequence[Shot]:
-    """Empty and noisy pictures, of which all classes are asked for: little evidence."""
+    """Empty and noisy pictures, and every class asked for: low probabilities, little evidence."""
     greys = [_jpeg(Image.new("RGB", (320, 240), (level,) * 3)) for level in (20, 128, 235)]
     noise = _jpeg(Image.frombytes("RGB", (320, 240), random.Random(0).randbytes(320 * 240 * 3)))
     return _mixed(door, _explanations([*greys, noise], _EVERY_CLASS), _predictions([noise]))
 
 
+_FEW, _MANY = 24, 160  # many: more than work, a full batch and a full queue hold
 PARTS = (
-    Part("quiet: two predictions for an explanation", 0.15, 0.3, 1, quiet),
-    Part("busier: eight kinds of explanation", 0.20, 0.35, 1, various),
-    Part("every third request is wrong", 0.15, 0.3, 1, refused),
-    Part("a burst, while a second pod starts", 0.08, 1.6, 1, warming),
-    Part("as many, for two pods", 0.12, 1.6, 2, warming),
-    Part("empty and noisy pictures", 0.15, 0.4, 2, pale),
-    Part("quiet again; the second pod ends", 0.15, 0.3, 1, quiet),
+    Part("quiet: two predictions for an explanation", 0.15, 0.3, 1, _FEW, quiet),
+    Part("busier: eight kinds of explanation", 0.20, 0.35, 1, _FEW, various),
+    Part("every third request is wrong", 0.15, 0.3, 1, _FEW, refused),
+    Part("a burst, while a second pod starts", 0.08, 1.4, 1, _MANY, warming),
+    Part("as many, for two pods", 0.12, 1.4, 2, _MANY, warming),
+    Part("empty and noisy pictures, every class", 0.20, 0.2, 2, _FEW, pale),
+    Part("quiet again; the second pod ends", 0.10, 0.3, 1, _FEW, quiet),
 )
 """In their order."""
 
