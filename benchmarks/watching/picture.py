@@ -137,7 +137,9 @@ def _curves(axes: Axes, panel: Panel, lines: Sequence[Line], recording: Recordin
         for line in lines:
             times = np.array(line.times) / 60
             values = np.array(line.values) / (_MIB if panel.unit == "bytes" else 1)
-            axes.plot(times, values, label=line.name, color=colours[line.name], linewidth=1.1)
+            # the first is broad, so that it shows where another lies on it
+            broad = 2.2 if line is lines[0] and len(lines) > 1 else 1.1
+            axes.plot(times, values, label=line.name, color=colours[line.name], linewidth=broad)
     _axis(axes, panel, lines)
     if lines:
         columns = int(_LETTERS * panel.place[2] / (max(map(len, names)) + 5))

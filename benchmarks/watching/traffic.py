@@ -90,13 +90,13 @@ def pale(door: str) -> Sequence[Shot]:
 
 _FEW, _MANY = 24, 160  # many: more than work, a full batch and a full queue hold
 PARTS = (
-    Part("quiet: two predictions for an explanation", 0.15, 0.3, 1, _FEW, quiet),
-    Part("busier: eight kinds of explanation", 0.20, 0.35, 1, _FEW, various),
-    Part("every third request is wrong", 0.15, 0.3, 1, _FEW, refused),
+    Part("quiet: two predictions for an explanation", 0.14, 0.3, 1, _FEW, quiet),
+    Part("busier: eight kinds of explanation", 0.18, 0.2, 1, _FEW, various),
+    Part("every third request is wrong", 0.12, 0.3, 1, _FEW, refused),
     Part("a burst, while a second pod starts", 0.08, 1.4, 1, _MANY, warming),
     Part("as many, for two pods", 0.12, 1.4, 2, _MANY, warming),
-    Part("empty and noisy pictures, every class", 0.20, 0.2, 2, _FEW, pale),
-    Part("quiet again; the second pod ends", 0.10, 0.3, 1, _FEW, quiet),
+    Part("empty and noisy pictures, every class", 0.22, 0.2, 2, _FEW, pale),
+    Part("quiet again; the second pod ends", 0.14, 0.3, 1, _FEW, quiet),
 )
 """In their order."""
 
