@@ -21,8 +21,8 @@ def make_config(options: PackagingOptions, section: Mapping[str, Any]) -> dict[s
     queue = options.queue_size
     if queue is not None and queue < options.batch_size:
         raise PackagingError(
-            f"--queue-size {queue} is less than --batch-size {options.batch_size}, so that no batch "
-            "would be full; give as many at least"
+            f"--queue-size {queue} is less than --batch-size {options.batch_size}, so that no "
+            "batch would be full; give as many at least"
         )
     told = dict(section)
     if (place := place_of(options)) is not None:
