@@ -1,9 +1,9 @@
 """What became of a run's requests: answered, refused by a replica, or failed.
 
 A replica whose queue is full says so with 503, and then the door asks the next; when no other takes
-it, the client gets 503 with ``Retry-After``. Such a request is refused. Whatever else is not answered with a 2xx has failed: a 503 because no replica could be
-reached, a worker's death, a connection that broke. A client cannot tell the two kinds of 503 apart,
-the door's access log can.
+it, the client gets 503 with ``Retry-After``. Such a request is refused. Whatever else is not
+answered with a 2xx has failed: a 503 because no replica could be reached, a worker's death, a
+connection that broke. A client cannot tell the two kinds of 503 apart, the door's access log can.
 """
 
 import json
@@ -40,7 +40,7 @@ class Half:
     @property
     def refused(self) -> int:
         """Requests that a living replica did not take, for its queue was full, and no other did."""
-        return sum(self._is_refused(number) for number in self._unanswered)
+        return len([number for number in self._unanswered if self._is_refused(number)])
 
     @property
     def failed(self) -> int:
@@ -50,10 +50,8 @@ class Half:
     @property
     def repeated(self) -> int:
         """Requests that were answered after a first replica had lost or refused them."""
-        return sum(
-            len(asked) > 1 and self.statuses[number] // 100 == 2
-            for number, asked in self.asked.items()
-        )
+        answered = set(np.flatnonzero(self.statuses // 100 == 2).tolist())
+        return len([number for number in answered if len(self.asked.get(number, ())) > 1])
 
     def failures(self) -> list[str]:
         """What failed, in words, the most frequent first."""
@@ -75,11 +73,12 @@ class Half:
 
     @property
     def _unanswered(self) -> list[int]:
-        return [int(number) for number in np.flatnonzero(self.statuses // 100 != 2)]
+        numbers: list[int] = np.flatnonzero(self.statuses // 100 != 2).tolist()
+        return numbers
 
     def _is_refused(self, number: int) -> bool:
         asked = self.asked.get(number, ())
-        return self.statuses[number] == REFUSED and str(REFUSED) in asked
+        return bool(self.statuses[number] == REFUSED) and str(REFUSED) in asked
 
 
 def read_asked(access_log: Path, ids: str) -> dict[int, tuple[str, ...]]:

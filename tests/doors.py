@@ -151,13 +151,13 @@ def door(keys: tuple[Key, ...] | None = (KEY,), **told: str) -> Iterator[Door]:
         nginx = Nginx(settings, str(settings.run_dir / "access.log"))
         try:
             nginx.start(keys)
-            _wait_for(settings.door_port)
+            wait_for(settings.door_port)
             yield Door(nginx, settings, Asker(settings.door_port))
         finally:
             nginx.stop()
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     for _ in range(100):
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             return
