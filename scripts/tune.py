@@ -211,7 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("archive", type=_file, help="an archive that package_model.py made")
+    parser.add_argument("archive", type=_archive, help="an archive that package_model.py made")
     parser.add_argument(
         "--limit",
         type=float,
@@ -256,6 +256,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--tuned", type=Path, metavar="FILE.mar", help="write the archive with the new settings too"
     )
     return parser
+
+
+def _archive(text: str) -> Path:
+    try:
+        return _file(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}; scripts/package_model.py makes archives, ./scripts/serve.sh the demo model's"
+        ) from error
 
 
 def _file(text: str) -> Path:
