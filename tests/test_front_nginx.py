@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from doors import AUTHORISED, Asker, Door, Upstream, door, free_ports, wait_for
+from doors import AUTHORISED, Asker, Door, Upstream, door, free_ports, kill, wait_for
 from find_nginx import find_nginx
 from load import Shot, closed_loop
 from local_ports import HOST
@@ -49,13 +49,6 @@ def front(*doors: int) -> Iterator[int]:
         finally:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-
-
-def kill(opened: Door) -> None:
-    """Ends a container's door as a node does that fails: nothing is said to anybody."""
-    child = opened.nginx._child
-    assert child is not None
-    os.killpg(child.pid, signal.SIGKILL)
 
 
 @pytest.fixture

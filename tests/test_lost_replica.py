@@ -18,11 +18,11 @@ from typing import Any, Self
 import pytest
 import requests
 
-from doors import AUTHORISED, Upstream, door
+from doors import AUTHORISED, Upstream, door, kill
 from local_ports import HOST
 from repository import ROOT
-from test_front_nginx import EXPLAIN, kill
 
+EXPLAIN = "/explanations/demo"
 REQUESTS = 200
 
 
