@@ -37,7 +37,7 @@ from scaling.simulation import serve
 
 sys.path.insert(1, str(ROOT / "handlers"))
 
-from find_nginx import find_nginx
+from debian_tools import find_program
 from load import Load, Shot, closed_loop, open_loop, poisson_arrivals
 from sample_photographs import sample_photographs
 from torchserve_process import TorchServe
@@ -60,7 +60,7 @@ def main() -> int:
         store.mkdir()
         setup = Setup("fp32", 1, asked.threads, asked.batch_size, asked.delay)
         rewrite(asked.archive, configured(read_config(asked.archive), setup), store / "demo.mar")
-        nginx = asked.nginx or find_nginx()
+        nginx = asked.nginx or find_program("nginx")
         try:
             with replicas(store, folder) as servers, door(servers, store, folder, nginx) as opened:
                 return _run(servers[0], opened, asked)

@@ -18,7 +18,7 @@ from typing import Any
 from container.keys import Key
 from container.nginx import Nginx
 from container.settings import Settings, read_settings
-from find_nginx import find_nginx
+from debian_tools import find_program
 from local_ports import HOST
 from repository import ROOT
 
@@ -107,7 +107,7 @@ def environment(folder: Path, **told: str) -> dict[str, str]:
         "GRADCAM_DOOR_PORT": str(door),
         "GRADCAM_METRICS_PORT": str(metrics),
         "GRADCAM_AGENT_PORT": str(agent),
-        "GRADCAM_NGINX": str(find_nginx()),
+        "GRADCAM_NGINX": str(find_program("nginx")),
         **{f"GRADCAM_{name}": value for name, value in told.items()},
     }
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from debian_tools import find_program
 from doors import AUTHORISED, Asker, Door, Upstream, door, free_ports, kill, wait_for
-from find_nginx import find_nginx
 from load import Shot, closed_loop
 from local_ports import HOST
 from repository import ROOT
@@ -41,7 +41,7 @@ def front(*doors: int) -> Iterator[int]:
             text = text.replace(old, new)
         config = folder / "nginx.conf"
         config.write_text(text.replace("/tmp/gradcam-front", f"{folder}/front"), encoding="utf-8")
-        command = [str(find_nginx()), "-e", "stderr", "-p", name, "-c", str(config)]
+        command = [str(find_program("nginx")), "-e", "stderr", "-p", name, "-c", str(config)]
         running = subprocess.Popen(command, start_new_session=True)
         try:
             wait_for(port)
