@@ -41,6 +41,8 @@ class Pretended:
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         text, code = "", int(self.wrong == "health")
+        if command[0] == "java":
+            text = "java.base@17.0.21\n" + ("jdk.compiler@17.0.21\n" if self.wrong == "jdk" else "")
         if command[0] == "cat":
             text = json.dumps(
                 {"components": [{"purl": f"pkg:{kind}/x"} for kind in _kinds(self.wrong)]}
@@ -51,6 +53,8 @@ class Pretended:
         return self.wrong != "ended"
 
     def logs(self) -> str:
+        if self.wrong == "key-told":
+            return f"ask with\n  curl -H 'Authorization: Bearer {_KEY}' -T photo.jpg http://..."
         return "what it said last"
 
     def terminate(self) -> None:
@@ -173,13 +177,28 @@ def test_what_does_not_become_ready_is_told_with_its_log(pretended: Pretended) -
     assert "what it said last" in row.seen
 
 
+@pytest.mark.parametrize(
+    ("pretended", "held"), [("key-told", True), ("", False)], indirect=["pretended"]
+)
+def test_the_key_that_was_made_is_read_from_the_log(pretended: Pretended, held: bool) -> None:
+    assert checks.with_its_own_key(pretended, _PHOTO).held is held
+
+
 def look() -> dict[str, Any]:
     """What a good image shows."""
     return {
         "processes": {"tini 1": ["10001", "0", "0|0|0", "1"]},
         "unwritable": {"/": "Read-only file system"},
         "writable": {"/tmp": ""},
-        "listeners": ["00000000:8000", "00000000000000000000000000000000:8002", "0100007F:8081"],
+        "mounts": ["/dev/shm", "/run/gradcam", "/tmp"],
+        "used": {"/tmp": 0},
+        "memory": 0,
+        "listeners": [
+            "00000000:8000",
+            "00000000000000000000000000000000:8002",
+            "0100007F:8003",
+            "0000000000000000FFFF00000100007F:8081",
+        ],
         "compilers": [],
         "installers": [],
         "setuid": [],
@@ -199,7 +218,12 @@ def with_one(place: str, key: str, value: object) -> Callable[[dict[str, Any]], 
         (with_one("processes", "nginx 9", ["10001", "0", "0|0|0", "0"]), "all run as"),
         (with_one("unwritable", "/opt/venv", ""), "root is read-only"),
         (with_one("writable", "/dev/shm", "Permission denied"), "its own folders"),
+        (lambda told: told["mounts"].append("/"), "nothing else is mounted"),
         (lambda told: told["listeners"].append("00000000:8081"), "only the door"),
+        (
+            lambda told: told["listeners"].append("0000000000000000FFFF00000200000A:8081"),
+            "only the door",
+        ),
         (lambda told: told["listeners"].remove("00000000:8000"), "only the door"),
         (lambda told: told["compilers"].append("gcc"), "no compiler"),
         (lambda told: told["installers"].append("/usr/lib/python3/pip"), "nothing that installs"),
@@ -220,6 +244,8 @@ def test_what_is_seen_inside(spoil: Callable[[dict[str, Any]], None], row: str) 
         spoil(spoiled)
         (name,) = failed(checks.confined(spoiled)) + failed(checks.bare(spoiled, labels, container))
         assert name.startswith(row)
+        container.wrong = "jdk"
+        assert failed(checks.bare(look(), labels, container)) == ["Java is reduced to a runtime"]
         container.wrong = "no-jars"
         assert failed(checks.bare(look(), {}, container)) == ["OCI labels", "bill of materials"]
     finally:
@@ -272,6 +298,32 @@ def test_processes_are_told_with_user_and_capabilities() -> None:
         child.communicate(b"\n")
     assert told[:2] == [str(os.getuid()), str(os.getgid())]
     assert (told[2] == "0|0|0") == (os.geteuid() != 0)
+
+
+def test_what_is_mounted_to_be_written_to_is_told() -> None:
+    table = """\
+22 1 0:20 / / ro,nosuid,relatime - overlay overlay rw,lowerdir=a
+23 22 0:21 / /proc rw,relatime - proc proc rw
+24 22 0:22 / /dev rw,nosuid - tmpfs tmpfs rw
+25 24 0:23 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw
+26 22 0:24 / /run/gradcam rw,noexec - tmpfs tmpfs rw
+27 22 8:1 /k /etc/gradcam/keys ro,relatime - ext4 /dev/a rw
+28 22 8:1 /m /model-store rw,relatime - ext4 /dev/a rw
+"""
+    assert inside.writable_mounts(table) == ["/dev/shm", "/model-store", "/run/gradcam"]
+
+
+def test_memory_is_that_of_a_process() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "held = bytearray(64_000_000); print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert 64_000_000 < inside.memory(Path(f"/proc/{child.pid}")) < 128_000_000
+    child.communicate(b"\n")
+    assert inside.memory(Path(f"/proc/{child.pid}")) == 0
 
 
 def test_writing_says_why_not(tmp_path: Path) -> None:

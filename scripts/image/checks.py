@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from image.asking_door import Answer, ask
-from image.containers import DOOR_PORT, METRICS_PORT, Container
+from image.containers import DOOR_PORT, METRICS_PORT, WRITABLE, Container
 
 GRACE = 90.0
 """Seconds that the image has between SIGTERM and its end, as the manifests give it."""
 
 _USER = ["10001", "0", "0|0|0", "1"]
-_LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
+# 127.0.0.1; the same as Java binds it, mapped into IPv6; ::1
+_LOOPBACK = (
+    "0100007F:",
+    "0000000000000000FFFF00000100007F:",
+    "00000000000000000000000001000000:",
+)
 # minutes of work for the demo model are seconds: each copy is a forward and a backward pass
 _SLOW = {"X-Explain-Smooth": "400"}
 
@@ -97,6 +103,15 @@ def at_the_door(container: Container, key: str, photo: bytes) -> Iterator[Row]:
     yield Row("metrics", wanted <= names, f"{answer.status}, {len(names)} names")
 
 
+def with_its_own_key(container: Container, photo: bytes) -> Row:
+    """A container without a file of keys: the key that its log names opens, as in a first try."""
+    found = re.search(r"Authorization: Bearer ([^']+)'", container.logs())
+    answer = with_key(container, found[1] if found else "none")("/explanations/demo", _JPEG, photo)
+    return Row(
+        "without keys, the one that its log names opens", answer.status == 200, _told(answer)
+    )
+
+
 def confined(look: dict[str, Any]) -> Iterator[Row]:
     """User, capabilities, read-only root, ports; from :mod:`image.inside`."""
     odd = {name: told for name, told in look["processes"].items() if told != _USER}
@@ -113,6 +128,13 @@ def confined(look: dict[str, Any]) -> Iterator[Row]:
         not shut,
         ", ".join(look["writable"]) if not shut else str(shut),
     )
+    more = [point for point in look["mounts"] if point not in WRITABLE]
+    told = ", ".join(f"{place} {held / 1e6:.1f} MB" for place, held in look["used"].items())
+    yield Row(
+        "nothing else is mounted to be written to",
+        not more,
+        f"in use: {told}" if not more else ", ".join(more),
+    )
     outside = {one.rpartition(":")[2] for one in look["listeners"] if not one.startswith(_LOOPBACK)}
     yield Row(
         "only the door and metrics listen beyond loopback",
@@ -126,6 +148,13 @@ def bare(look: dict[str, Any], labels: dict[str, str], container: Container) -> 
     yield Row("no compiler", not look["compilers"], _none_or(look["compilers"]))
     yield Row(
         "nothing that installs packages", not look["installers"], _none_or(look["installers"])
+    )
+    done = container.run(["java", "--list-modules"])
+    modules = [line.partition("@")[0] for line in done.stdout.splitlines()]
+    yield Row(
+        "Java is reduced to a runtime",
+        "java.base" in modules and not {"jdk.compiler", "jdk.jlink", "jdk.jshell"} & set(modules),
+        f"{len(modules)} modules",
     )
     yield Row("no setuid or setgid file", not look["setuid"], _none_or(look["setuid"]))
     yield Row(
