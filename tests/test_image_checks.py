@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 from image import checks, inside
-from image.containers import DOOR_PORT, METRICS_PORT, DockerContainer, Ended, Wanted, engine_command
+from image.containers import (
+    DOOR_PORT,
+    METRICS_PORT,
+    DockerContainer,
+    Ended,
+    Wanted,
+    engine_command,
+    image_config,
+)
 
 _KEY = "the-key"
 _PHOTO = b"\xff\xd8 a photograph"
@@ -352,6 +360,25 @@ def test_options_of_the_environment_stand_first(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ("docker", [{"Config": {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}}]),
+        ("podman", [{"Config": {"User": "1:0"}, "Healthcheck": {"Test": ["CMD"]}}]),
+        ("buildah", {"Docker": {"config": {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}}}),
+    ],
+)
+def test_each_engine_tells_the_configuration_in_its_way(
+    engine: str, told: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = tmp_path / engine
+    stub.write_text(f"#!/bin/sh\necho '{json.dumps(told)}'\n")
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("GRADCAM_ENGINE_OPTIONS", raising=False)
+    assert image_config(engine, "x") == {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}
+
+
 def test_docker_is_asked_for_a_confined_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,7 +396,8 @@ def test_docker_is_asked_for_a_confined_container(
     container.remove()
     run, port, kill, remove = (tmp_path / "asked").read_text().splitlines()
     for part in (
-        "--read-only",
+        "--read-only ",
+        "--read-only-tmpfs=false",
         "--cap-drop ALL",
         "--security-opt no-new-privileges",
         "--tmpfs /run/gradcam:rw,",

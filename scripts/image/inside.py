@@ -162,7 +162,11 @@ def main() -> None:
         "processes": processes(),
         "unwritable": {place: why_unwritable(place) for place in _PLACES},
         "writable": {place: why_unwritable(place) for place in _WRITABLE},
-        "mounts": writable_mounts(Path("/proc/self/mountinfo").read_text()),
+        "mounts": [
+            point
+            for point in writable_mounts(Path("/proc/self/mountinfo").read_text())
+            if os.access(point, os.W_OK)  # /etc/hosts and the like are root's
+        ],
         "used": {place: used(place) for place in _WRITABLE if Path(place).exists()},
         "memory": sum(
             memory(one)
