@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,17 +85,21 @@ def _check(engine: str, arguments: argparse.Namespace) -> int:
         keys.chmod(0o755)
         (keys / "keys").write_text(f"check:{key}\n", encoding="utf-8")
         (keys / "keys").chmod(0o644)
+        config = image_config(engine, image)
+        asked = time.monotonic()
         container = _start(engine, Wanted(image, keys))
         try:
-            for row in _all(container, key, image_config(engine, image), look, within):
+            ready = wait_ready(container, within, asked)
+            for row in _all(ready, container, key, config, look):
                 rows.append(row)
                 print(f"{'ok  ' if row.held else 'FAIL'}  {row.name}: {row.seen}", flush=True)
         finally:
             container.remove()
         (keys / "keys").unlink()
+        asked = time.monotonic()
         other = _start(engine, Wanted(image, keys, "23456:0", {"GRADCAM_DRAIN_SECONDS": "0"}))
         try:
-            row = wait_ready(other, within)
+            row = wait_ready(other, within, asked)
             rows.append(Row("ready as any other user of group 0", row.held, row.seen))
             if row.held:
                 rows.append(with_its_own_key(other, _PHOTO.read_bytes()))
@@ -114,14 +119,13 @@ def _check(engine: str, arguments: argparse.Namespace) -> int:
 
 
 def _all(
+    ready: Row,
     container: Container,
     key: str,
     config: dict[str, object],
     look: dict[str, object],
-    within: float,
 ) -> Iterator[Row]:
     photo = _PHOTO.read_bytes()
-    ready = wait_ready(container, within)
     yield ready
     if not ready.held:
         return

@@ -55,15 +55,22 @@ def with_key(container: Container, key: str) -> Asking:
     return asking
 
 
-def wait_ready(container: Container, within: float) -> Row:
-    """Asks ``/ready`` until it says yes, for so many seconds at most."""
+def wait_ready(container: Container, within: float, asked: float) -> Row:
+    """Asks ``/ready`` until it says yes.
+
+    Args:
+        container: One that has been started.
+        within: Seconds from now that it may take.
+        asked: When its engine was asked to start it, by :func:`time.monotonic`.
+    """
     begun = time.monotonic()
     door = container.url(DOOR_PORT)
     answer = Answer(0, "", b"never asked")
     while container.running() and time.monotonic() - begun < within:
         answer = ask(f"{door}/ready", timeout=10)
         if answer.status == 200:
-            return Row("ready", True, f"{time.monotonic() - begun:.1f} s after its start")
+            passed = time.monotonic() - asked
+            return Row("ready", True, f"{passed:.1f} s after the engine was asked to start it")
         time.sleep(0.2)
     return Row("ready", False, f"{answer.status} {_short(answer.body)} {container.logs()[-1500:]}")
 
