@@ -238,9 +238,11 @@ def test_weights_in_every_kind_of_file(packager: Packager, tmp_path: Path, kind:
 def test_if_changed_packages_only_what_changed(packager: Packager, tmp_path: Path) -> None:
     archive = packager.make(*MANY, to=tmp_path)
     first, made = archive.read_bytes(), archive.stat().st_mtime_ns
-    assert packager.run(*MANY, "--if-changed", to=tmp_path).code == 0
+    again = packager.run(*MANY, "--if-changed", to=tmp_path)
+    assert (again.code, again.out) == (0, "")
     assert archive.stat().st_mtime_ns == made
-    packager.make(*MANY, "--if-changed", "--layer", "stage3", to=tmp_path)
+    anew = packager.run(*MANY, "--if-changed", "--layer", "stage3", to=tmp_path)
+    assert f"{archive} was made from other options or files, and is made anew" in anew.out
     assert archive.read_bytes() != first
     packager.make(*MANY, "--if-changed", to=tmp_path)
     assert archive.read_bytes() == first
