@@ -176,7 +176,7 @@ def bare(look: dict[str, Any], labels: dict[str, str], container: Container) -> 
     yield Row("OCI labels", not missing, f"revision {revision}" if not missing else f"no {missing}")
     done = container.run(["cat", "/usr/share/sbom/gradcam.cdx.json"])
     parts = json.loads(done.stdout)["components"] if done.returncode == 0 else []
-    kinds = {part.get("purl", "pkg:none").split(":")[1].split("/")[0] for part in parts}
+    kinds = {part["purl"].split(":")[1].split("/")[0] for part in parts if "purl" in part}
     yield Row(
         "bill of materials",
         {"pypi", "deb", "maven"} <= kinds,

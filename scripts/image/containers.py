@@ -116,7 +116,7 @@ class DockerContainer:
             if folder == "/dev/shm":
                 arguments += ["--shm-size", size]
             else:
-                arguments += ["--tmpfs", f"{folder}:rw,nosuid,nodev,mode=1777,size={size}"]
+                arguments += ["--tmpfs", f"{folder}:rw,nosuid,nodev,noexec,mode=1777,size={size}"]
         arguments += ["--volume", f"{wanted.keys}:/etc/gradcam/keys:ro"]
         for port in (DOOR_PORT, METRICS_PORT):
             arguments += ["--publish", f"127.0.0.1::{port}"]
