@@ -12,6 +12,7 @@ from cluster.checks.guarding import judge_guards, judge_management
 from cluster.checks.moving import judge_budget
 from cluster.checks.serving import judge_canary, judge_explained, judge_keyed
 from cluster.findings import Verdict
+from cluster.stay import why_not_gone
 
 LOST = {"at": 7.25, "kept": True, "status": 0, "seconds": 0.1, "error": "ConnectionResetError"}
 LOAD: dict[str, Any] = {
@@ -226,3 +227,21 @@ def test_root_is_wrong_even_where_it_is_asked_for() -> None:
 )
 def test_overlays(wrong: list[str], unknown: list[str], taken: list[str], verdict: Verdict) -> None:
     assert judge_overlays(wrong, unknown, taken).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("conditions", "passed", "said"),
+    [
+        ([], 30.0, ""),
+        ([], 61.0, "no controller manager"),
+        ([{"type": "NamespaceContentRemaining", "status": "True"}], 61.0, ""),
+        ([{"type": "NamespaceContentRemaining", "status": "True"}], 211.0, "still there after 210"),
+    ],
+)
+def test_a_namespace_that_does_not_go(
+    conditions: list[dict[str, str]], passed: float, said: str
+) -> None:
+    namespace = {"metadata": {"name": "tried"}, "status": {"conditions": conditions}}
+    why = why_not_gone(namespace, passed, 210.0)
+    assert said in why
+    assert bool(why) is bool(said)
