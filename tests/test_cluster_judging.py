@@ -10,7 +10,9 @@ from cluster.checks.acceptance import judge_overlays
 from cluster.checks.failing import judge_worker
 from cluster.checks.guarding import judge_guards, judge_management
 from cluster.checks.moving import judge_budget
+from cluster.checks.scaling import judge_scaling, threshold
 from cluster.checks.serving import judge_canary, judge_explained, judge_keyed
+from cluster.errors import sentence
 from cluster.findings import Verdict
 from cluster.stay import why_not_gone
 
@@ -161,21 +163,21 @@ SHUT = [("10.0.0.1", 8081), ("10.1.0.1", 8081)]
 
 
 def test_shut_ports() -> None:
-    reached = ["open", "open", "ConnectionRefusedError", "TimeoutError"]
+    reached = ["open", "open", "connection refused", "timed out"]
     seen = judge_management(DOORS, SHUT, reached)
     assert seen.verdict is Verdict.PASSED
-    assert "1 ConnectionRefusedError, 1 TimeoutError" in seen.text
+    assert "1 connection refused, 1 timed out" in seen.text
 
 
 def test_an_open_port_is_named() -> None:
-    seen = judge_management(DOORS, SHUT, ["open", "open", "open", "TimeoutError"])
+    seen = judge_management(DOORS, SHUT, ["open", "open", "open", "timed out"])
     assert (seen.verdict, seen.text) == (Verdict.FAILED, "10.0.0.1:8081 takes connections")
 
 
 def test_shut_ports_mean_nothing_where_the_door_is_shut_too() -> None:
-    seen = judge_management(DOORS, SHUT, ["open", *["TimeoutError"] * 3])
+    seen = judge_management(DOORS, SHUT, ["open", *["timed out"] * 3])
     assert seen.verdict is Verdict.FAILED
-    assert "10.1.0.1:80 (TimeoutError)" in seen.text
+    assert "10.1.0.1:80 (timed out)" in seen.text
 
 
 @pytest.mark.parametrize(
@@ -245,3 +247,25 @@ def test_a_namespace_that_does_not_go(
     why = why_not_gone(namespace, passed, 210.0)
     assert said in why
     assert bool(why) is bool(said)
+
+
+def test_the_load_goes_beyond_what_idle_pods_use() -> None:
+    assert threshold([]) == threshold([0.01, 0.04]) == 0.1
+    assert threshold([0.01, 0.3]) == 0.6
+
+
+def test_a_further_replica() -> None:
+    seen = judge_scaling("a plain autoscaler", 2, 31.0, 52.0, read_account(LOAD))
+    assert seen.verdict is Verdict.PASSED
+    assert "2 replicas without load; a further one wanted after 31 s" in seen.text
+    lost = read_account(LOAD | {"statuses": {"200": 99, "502": 1}})
+    assert judge_scaling("", 2, 31.0, 52.0, lost).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("document", ['{"kind":"Status","message":"no such container"}', "b'%s'"])
+def test_a_failed_handshake_is_told_in_the_servers_words(document: str) -> None:
+    body = document.replace("%s", '{"kind":"Status","message":"no such container"}')
+    assert sentence(f"Handshake status 500 -+-+- {{'date': ''}} -+-+- {body}\n") == (
+        "no such container"
+    )
+    assert sentence("no route to host") == "no route to host"

@@ -4,6 +4,7 @@ from cluster.rendering import Json
 
 LABEL = {"app.kubernetes.io/managed-by": "gradcam-cluster-check"}
 CLIENT = "cluster-check-client"
+AUTOSCALER = "cluster-check"
 _LIFE = (
     4 * 60 * 60
 )  # seconds after which a pod of ours ends by itself, whatever became of the check
@@ -54,12 +55,12 @@ def deny_all(namespace: str, name: str) -> Json:
     }
 
 
-def autoscaler(namespace: str, deployment: str, least: int, most: int, percent: int) -> Json:
-    """A plain autoscaler on the CPU that pods use, in percent of what they request."""
+def autoscaler(namespace: str, deployment: str, least: int, most: int, cores: float) -> Json:
+    """A plain autoscaler that keeps the CPU that each pod uses, on average, below so many cores."""
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "cluster-check", "namespace": namespace, "labels": LABEL},
+        "metadata": {"name": AUTOSCALER, "namespace": namespace, "labels": LABEL},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
             "minReplicas": least,
@@ -69,7 +70,7 @@ def autoscaler(namespace: str, deployment: str, least: int, most: int, percent: 
                     "type": "Resource",
                     "resource": {
                         "name": "cpu",
-                        "target": {"type": "Utilization", "averageUtilization": percent},
+                        "target": {"type": "AverageValue", "averageValue": f"{cores * 1000:.0f}m"},
                     },
                 }
             ],
