@@ -1,10 +1,13 @@
 """The objects that the check itself makes: a namespace, keys, a pod to ask from, policies."""
 
+import copy
+
 from cluster.rendering import Json
 
 LABEL = {"app.kubernetes.io/managed-by": "gradcam-cluster-check"}
 CLIENT = "cluster-check-client"
 AUTOSCALER = "cluster-check"
+_NAME = "kubernetes.io/metadata.name"  # that every namespace is labelled with
 _LIFE = (
     4 * 60 * 60
 )  # seconds after which a pod of ours ends by itself, whatever became of the check
@@ -53,6 +56,18 @@ def deny_all(namespace: str, name: str) -> Json:
             "policyTypes": ["Ingress"],
         },
     }
+
+
+def let_in(policy: Json, namespace: str) -> Json:
+    """A copy of a policy that lets in from this namespace what it lets in from one by its name."""
+    copied: Json = copy.deepcopy(policy)
+    copied["metadata"] |= {"name": f"{policy['metadata']['name']}-let-in", "labels": LABEL}
+    for rule in copied["spec"].get("ingress", ()):
+        for source in rule.get("from", ()):
+            labels = source.get("namespaceSelector", {}).get("matchLabels", {})
+            if _NAME in labels:
+                labels[_NAME] = namespace
+    return copied
 
 
 def autoscaler(namespace: str, deployment: str, least: int, most: int, cores: float) -> Json:
