@@ -10,8 +10,13 @@ from cluster.checks.acceptance import judge_overlays
 from cluster.checks.failing import judge_worker
 from cluster.checks.guarding import judge_guards, judge_management
 from cluster.checks.moving import judge_budget
+from cluster.checks.policing import judge_policy
+from cluster.checks.scaling import judge_scaling, threshold
 from cluster.checks.serving import judge_canary, judge_explained, judge_keyed
+from cluster.errors import sentence
 from cluster.findings import Verdict
+from cluster.objects import let_in
+from cluster.stay import why_not_gone
 
 LOST = {"at": 7.25, "kept": True, "status": 0, "seconds": 0.1, "error": "ConnectionResetError"}
 LOAD: dict[str, Any] = {
@@ -32,6 +37,7 @@ GUARDED: dict[str, Any] = {
     "cgroup": {"memory": str(2 << 30), "cpu": "150000 100000", "period": ""},
     "token": False,
 }
+NAME = "kubernetes.io/metadata.name"
 LIMITS = {"cpu": "1500m", "memory": "2Gi", "ephemeral-storage": "3Gi"}
 
 
@@ -160,21 +166,21 @@ SHUT = [("10.0.0.1", 8081), ("10.1.0.1", 8081)]
 
 
 def test_shut_ports() -> None:
-    reached = ["open", "open", "ConnectionRefusedError", "TimeoutError"]
+    reached = ["open", "open", "connection refused", "timed out"]
     seen = judge_management(DOORS, SHUT, reached)
     assert seen.verdict is Verdict.PASSED
-    assert "1 ConnectionRefusedError, 1 TimeoutError" in seen.text
+    assert "1 connection refused, 1 timed out" in seen.text
 
 
 def test_an_open_port_is_named() -> None:
-    seen = judge_management(DOORS, SHUT, ["open", "open", "open", "TimeoutError"])
+    seen = judge_management(DOORS, SHUT, ["open", "open", "open", "timed out"])
     assert (seen.verdict, seen.text) == (Verdict.FAILED, "10.0.0.1:8081 takes connections")
 
 
 def test_shut_ports_mean_nothing_where_the_door_is_shut_too() -> None:
-    seen = judge_management(DOORS, SHUT, ["open", *["TimeoutError"] * 3])
+    seen = judge_management(DOORS, SHUT, ["open", *["timed out"] * 3])
     assert seen.verdict is Verdict.FAILED
-    assert "10.1.0.1:80 (TimeoutError)" in seen.text
+    assert "10.1.0.1:80 (timed out)" in seen.text
 
 
 @pytest.mark.parametrize(
@@ -226,3 +232,92 @@ def test_root_is_wrong_even_where_it_is_asked_for() -> None:
 )
 def test_overlays(wrong: list[str], unknown: list[str], taken: list[str], verdict: Verdict) -> None:
     assert judge_overlays(wrong, unknown, taken).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("conditions", "passed", "said"),
+    [
+        ([], 30.0, ""),
+        ([], 61.0, "no controller manager"),
+        ([{"type": "NamespaceContentRemaining", "status": "True"}], 61.0, ""),
+        ([{"type": "NamespaceContentRemaining", "status": "True"}], 211.0, "still there after 210"),
+    ],
+)
+def test_a_namespace_that_does_not_go(
+    conditions: list[dict[str, str]], passed: float, said: str
+) -> None:
+    namespace = {"metadata": {"name": "tried"}, "status": {"conditions": conditions}}
+    why = why_not_gone(namespace, passed, 210.0)
+    assert said in why
+    assert bool(why) is bool(said)
+
+
+def test_the_load_goes_beyond_what_idle_pods_use() -> None:
+    assert threshold([]) == threshold([0.01, 0.04]) == 0.1
+    assert threshold([0.01, 0.3]) == 0.6
+
+
+def test_a_further_replica() -> None:
+    seen = judge_scaling("a plain autoscaler", 2, 31.0, 21.0, read_account(LOAD))
+    assert seen.verdict is Verdict.PASSED
+    assert "2 replicas without load; a further one wanted after 31 s" in seen.text
+    full = read_account(LOAD | {"statuses": {"200": 40, "503": 60}})
+    assert judge_scaling("", 2, 31.0, 21.0, full).verdict is Verdict.PASSED
+    shut = read_account(LOAD | {"statuses": {"0": 100}})
+    assert judge_scaling("", 2, 31.0, 21.0, shut).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("document", ['{"kind":"Status","message":"no such container"}', "b'%s'"])
+def test_a_failed_handshake_is_told_in_the_servers_words(document: str) -> None:
+    body = document.replace("%s", '{"kind":"Status","message":"no such container"}')
+    assert sentence(f"Handshake status 500 -+-+- {{'date': ''}} -+-+- {body}\n") == (
+        "no such container"
+    )
+    assert sentence("no route to host") == "no route to host"
+
+
+TWO = [("10.0.0.1", 8002), ("10.0.0.2", 8002)]
+SHUT_TWICE, OPEN_TWICE = ["timed out", "connection refused"], ["open", "open"]
+
+
+def test_a_policy() -> None:
+    seen = judge_policy(TWO, SHUT_TWICE, OPEN_TWICE, SHUT_TWICE)
+    assert seen.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("inwards", "as_allowed", "outwards", "said"),
+    [
+        (["timed out", "open"], OPEN_TWICE, SHUT_TWICE, "10.0.0.2 gives its metrics to others"),
+        (SHUT_TWICE, ["open", "timed out"], SHUT_TWICE, "10.0.0.2 gives its metrics to nobody"),
+        (SHUT_TWICE, OPEN_TWICE, ["open", "timed out"], "10.0.0.1 reaches another pod"),
+    ],
+)
+def test_a_policy_that_lets_through_or_shuts_too_much(
+    inwards: list[str], as_allowed: list[str], outwards: list[str], said: str
+) -> None:
+    seen = judge_policy(TWO, inwards, as_allowed, outwards)
+    assert (seen.verdict, seen.text) == (Verdict.FAILED, said)
+
+
+def test_the_rule_that_names_a_namespace_is_the_one_that_is_widened() -> None:
+    rules = [
+        {"from": [{"namespaceSelector": {}}], "ports": [{"port": "http"}]},
+        {
+            "from": [{"namespaceSelector": {"matchLabels": {NAME: "monitoring"}}}],
+            "ports": [{"port": "metrics"}],
+        },
+    ]
+    policy: dict[str, Any] = {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "gradcam"},
+        "spec": {"ingress": rules},
+    }
+    widened = let_in(policy, "tried")
+    first, second = widened["spec"]["ingress"]
+    assert first == rules[0]
+    assert second["from"] == [{"namespaceSelector": {"matchLabels": {NAME: "tried"}}}]
+    assert policy["spec"]["ingress"][1]["from"][0]["namespaceSelector"]["matchLabels"] == {
+        NAME: "monitoring"
+    }
+    assert widened["metadata"]["name"] != "gradcam"

@@ -111,7 +111,8 @@ def test_what_is_missing_is_named(documents: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("500m", 0.5), ("2", 2.0), ("1.5", 1.5), ("2Gi", 2.0**31), ("3M", 3e6)]
+    ("text", "value"),
+    [("500m", 0.5), ("1500000n", 0.0015), ("2", 2.0), ("1.5", 1.5), ("2Gi", 2.0**31), ("3M", 3e6)],
 )
 def test_quantities(text: str, value: float) -> None:
     assert amount(text) == value

@@ -62,8 +62,9 @@ def test_what_must_be_writable_is_in_memory() -> None:
     folders = {entry.split(":")[0] for entry in _SERVICE["tmpfs"]}
     assert folders | {"/dev/shm"} == set(WRITABLE)
     assert _SERVICE["shm_size"] == "1gb"
-    # docker's tmpfs belongs to root unless told otherwise
-    assert any("uid=10001" in entry for entry in _SERVICE["tmpfs"] if "/run/gradcam" in entry)
+    # an engine's tmpfs belongs to root, and podman lets nobody name another owner
+    assert all("mode=1777" in entry.split(":")[1].split(",") for entry in _SERVICE["tmpfs"])
+    assert "uid=" not in str(_SERVICE["tmpfs"])
 
 
 def test_keys_come_as_a_secret_to_where_they_are_looked_for() -> None:
@@ -83,13 +84,8 @@ def test_the_grace_holds_the_drain() -> None:
 
 
 def test_the_health_check_is_the_images() -> None:
-    health = _SERVICE["healthcheck"]
-    found = re.search(r"HEALTHCHECK (.*?)\\\n +CMD (\[.*\])", _DOCKERFILE)
-    assert found is not None
-    assert health["test"] == ["CMD", *yaml.safe_load(found[2])]
-    options = dict(re.findall(r"--([a-z-]+)=(\w+)", found[1]))
-    for name, value in options.items():
-        assert str(health[name.replace("-", "_")]) == value
+    assert "healthcheck" not in _SERVICE
+    assert re.search(r"HEALTHCHECK .*\\\n +CMD \[.*\]", _DOCKERFILE)
 
 
 def test_the_image_is_the_one_that_is_built() -> None:

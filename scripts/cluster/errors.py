@@ -1,5 +1,7 @@
 """What can go wrong between here and a cluster."""
 
+import json
+
 
 class ClusterError(Exception):
     """The API refused something or did not answer.
@@ -15,3 +17,12 @@ class ClusterError(Exception):
 
 class TooSlow(Exception):  # noqa: N818 - the check decides whether it is an error
     """Something did not come in time; the message says what, and what stood in its way."""
+
+
+def sentence(handshake: str) -> str:
+    """The server's own sentence, where the text of a failed handshake ends in its JSON."""
+    document = handshake[max(handshake.rfind('{"kind"'), 0) :].strip().removeprefix("b'")
+    try:
+        return str(json.loads(document.removesuffix("'"))["message"])
+    except (ValueError, KeyError, TypeError):
+        return handshake

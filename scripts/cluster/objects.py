@@ -1,9 +1,13 @@
 """The objects that the check itself makes: a namespace, keys, a pod to ask from, policies."""
 
+import copy
+
 from cluster.rendering import Json
 
 LABEL = {"app.kubernetes.io/managed-by": "gradcam-cluster-check"}
 CLIENT = "cluster-check-client"
+AUTOSCALER = "cluster-check"
+_NAME = "kubernetes.io/metadata.name"  # that every namespace is labelled with
 _LIFE = (
     4 * 60 * 60
 )  # seconds after which a pod of ours ends by itself, whatever became of the check
@@ -54,12 +58,24 @@ def deny_all(namespace: str, name: str) -> Json:
     }
 
 
-def autoscaler(namespace: str, deployment: str, least: int, most: int, percent: int) -> Json:
-    """A plain autoscaler on the CPU that pods use, in percent of what they request."""
+def let_in(policy: Json, namespace: str) -> Json:
+    """A copy of a policy that lets in from this namespace what it lets in from one by its name."""
+    copied: Json = copy.deepcopy(policy)
+    copied["metadata"] |= {"name": f"{policy['metadata']['name']}-let-in", "labels": LABEL}
+    for rule in copied["spec"].get("ingress", ()):
+        for source in rule.get("from", ()):
+            labels = source.get("namespaceSelector", {}).get("matchLabels", {})
+            if _NAME in labels:
+                labels[_NAME] = namespace
+    return copied
+
+
+def autoscaler(namespace: str, deployment: str, least: int, most: int, cores: float) -> Json:
+    """A plain autoscaler that keeps the CPU that each pod uses, on average, below so many cores."""
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "cluster-check", "namespace": namespace, "labels": LABEL},
+        "metadata": {"name": AUTOSCALER, "namespace": namespace, "labels": LABEL},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
             "minReplicas": least,
@@ -69,7 +85,7 @@ def autoscaler(namespace: str, deployment: str, least: int, most: int, percent: 
                     "type": "Resource",
                     "resource": {
                         "name": "cpu",
-                        "target": {"type": "Utilization", "averageUtilization": percent},
+                        "target": {"type": "AverageValue", "averageValue": f"{cores * 1000:.0f}m"},
                     },
                 }
             ],

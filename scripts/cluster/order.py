@@ -7,8 +7,9 @@ from enum import IntEnum
 
 from cluster.checks.acceptance import accepted, pod_standard
 from cluster.checks.failing import worker_killed
-from cluster.checks.guarding import guards, management, policy
+from cluster.checks.guarding import guards, management
 from cluster.checks.moving import budget, eviction, rolling_update
+from cluster.checks.policing import policy
 from cluster.checks.scaling import autoscaler
 from cluster.checks.serving import canary, explained, keyed
 from cluster.errors import ClusterError, TooSlow
@@ -83,7 +84,7 @@ CHECKS = (
     ),
     Check(
         "network-policy",
-        "metrics can be reached from the monitoring alone",
+        "metrics are for the monitoring alone, and pods reach nothing",
         Needs.READY,
         policy,
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from kubernetes.stream import stream
 
 from cluster.api import Cluster
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, sentence
 from kubernetes import client
 
 _FEED = "import sys; exec(compile(sys.stdin.read(int(sys.argv[1])), 'check', 'exec'))"
@@ -69,20 +69,24 @@ class Pods:
         # a client of its own: while a stream is opened, the library patches the one it is given
         core = client.CoreV1Api(client.ApiClient(self._cluster.client.configuration))
         command = ["python", "-c", _FEED, str(len(program)), *arguments]
-        socket = self._cluster.asked(
-            lambda: stream(
-                core.connect_get_namespaced_pod_exec,
-                pod,
-                self._namespace,
-                container=container,
-                command=command,
-                stdin=True,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
+        try:
+            socket = self._cluster.asked(
+                lambda: stream(
+                    core.connect_get_namespaced_pod_exec,
+                    pod,
+                    self._namespace,
+                    container=container,
+                    command=command,
+                    stdin=True,
+                    stdout=True,
+                    stderr=True,
+                    tty=False,
+                    _preload_content=False,
+                )
             )
-        )
+        except ClusterError as error:
+            why = sentence(str(error))
+            raise ClusterError(error.status, f"no program can be run in {pod}: {why}") from error
         try:
             socket.write_stdin(program)
             return _answer(socket, seconds, on_line)

@@ -2,6 +2,8 @@
 
 _FACTORS = {
     "": 1.0,
+    "n": 1e-9,  # what pods use is measured so
+    "u": 1e-6,
     "m": 1e-3,
     "k": 1e3,
     "M": 1e6,
@@ -20,7 +22,7 @@ def amount(quantity: str) -> float:
     Raises:
         ValueError: It is not written so.
     """
-    number = quantity.rstrip("mkMGTi")
+    number = quantity.rstrip("numkMGTi")
     unit = quantity[len(number) :]
     if unit not in _FACTORS:
         raise ValueError(f"{quantity} is no quantity")

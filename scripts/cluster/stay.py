@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cluster.api import Cluster
 
 _PAUSE = 1.0
+_UNTOUCHED = 60.0  # seconds after which a namespace that no controller has looked at never will be
 
 
 class Stay:
@@ -58,12 +59,10 @@ class Stay:
                 self._remove(document)
             self._cluster.delete("v1", "Namespace", self._namespace, None)
             start = time.monotonic()
-            while self._cluster.get("v1", "Namespace", self._namespace, None) is not None:
-                if time.monotonic() - start > seconds:
-                    self._say(
-                        f"the namespace {self._namespace} is still there after {seconds:.0f} s: "
-                        f"kubectl get namespace {self._namespace} -o yaml says why"
-                    )
+            while found := self._cluster.get("v1", "Namespace", self._namespace, None):
+                why = why_not_gone(found, time.monotonic() - start, seconds)
+                if why:
+                    self._say(why)
                     return False
                 time.sleep(_PAUSE)
         except ClusterError as error:
@@ -79,3 +78,25 @@ class Stay:
         except ClusterError as error:
             if error.status != 404:  # a kind that is not known was not made either
                 raise
+
+
+def why_not_gone(namespace: Json, passed: float, seconds: float) -> str:
+    """Why a namespace that is being removed will not be waited for any longer; empty if it will.
+
+    Args:
+        namespace: As the cluster has it.
+        passed: Seconds since its removal was asked for.
+        seconds: To wait at most.
+    """
+    name = namespace["metadata"]["name"]
+    if passed > _UNTOUCHED and not namespace.get("status", {}).get("conditions"):
+        return (
+            f"what was made in the namespace {name} is removed, but not the namespace: this "
+            "cluster has no controller manager at work, whose part that is"
+        )
+    if passed > seconds:
+        return (
+            f"the namespace {name} is still there after {seconds:.0f} s: "
+            f"kubectl get namespace {name} -o yaml says why"
+        )
+    return ""

@@ -24,6 +24,15 @@ class SteadyLoad:
         self._found: Any = None
         self._error: ClusterError | None = None
 
+    def check(self) -> None:
+        """Does nothing while it runs.
+
+        Raises:
+            ClusterError: It could not be run, or not to its end.
+        """
+        if self._error:
+            raise self._error
+
     @property
     def account(self) -> Account:
         """What it found.
@@ -31,8 +40,7 @@ class SteadyLoad:
         Raises:
             ClusterError: The load itself could not be run to its end.
         """
-        if self._error:
-            raise self._error
+        self.check()
         assert self._found is not None
         return read_account(self._found)
 
@@ -72,6 +80,7 @@ def steady_load(site: Site, rate: float | None = None) -> Iterator[SteadyLoad]:
     thread.start()
     if not load.begun.wait(60):
         raise TooSlow("the load did not begin within 60 s")
+    load.check()
     try:
         yield load
     finally:

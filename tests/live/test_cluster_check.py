@@ -85,7 +85,7 @@ def test_the_server_takes_every_object(check: Check) -> None:
     ("file", "old", "new", "said"),
     [
         ("deployment.yaml", "periodSeconds: 5", "periodSecond: 5", "periodSecond"),
-        ("service.yaml", "port: 80", "port: 80000", "1-65535"),
+        ("service.yaml", "port: 80", "port: 80000", "between 1 and 65535"),
         ("deployment.yaml", "runAsUser: 10001", "runAsUser: -1", "runAsUser"),
     ],
 )

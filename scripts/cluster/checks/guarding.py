@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster import objects
 from cluster.deployed import SHUT_PORTS
-from cluster.errors import TooSlow
-from cluster.findings import Seen, failed, judged, not_checked
+from cluster.findings import Seen, failed, judged
 from cluster.quantities import amount
 from cluster.site import Site, name_of
 
-_TRIED = "cluster-check-policy"
 _SECCOMP_FILTER = "2"
 
 
@@ -43,24 +40,6 @@ def judge_management(
     ]
     how = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
     return judged(wrong, f"{len(doors)} doors are open, {len(shut)} other ports are not ({how})")
-
-
-def policy(site: Site) -> Seen:
-    """The metrics port from a namespace that is not the monitoring's."""
-    policies = [one for one in site.documents if one["kind"] == "NetworkPolicy"]
-    if not policies:
-        return not_checked("the overlay has no NetworkPolicy")
-    if not _enforced(site):
-        return not_checked("this cluster's network enforces no NetworkPolicy")
-    hosts = [str(pod["status"]["podIP"]) for pod in site.ready_pods()]
-    tried = [(host, site.deployed.metrics) for host in hosts]
-    reached = site.run_in_client("reach", tried)["reached"]
-    wrong = [
-        f"{host} gives its metrics"
-        for host, how in zip(hosts, reached, strict=True)
-        if how == "open"
-    ]
-    return judged(wrong, "a pod outside of the monitoring does not reach the metrics port")
 
 
 def guards(site: Site) -> Seen:
@@ -112,27 +91,3 @@ def _cores(cgroup: Mapping[str, str]) -> float | None:
     if not (quota.isdecimal() and period.isdecimal()):
         return None  # "max" or -1: none
     return int(quota) / int(period)
-
-
-def _enforced(site: Site) -> bool:
-    """Whether a policy that lets nobody in keeps anybody out here."""
-    site.cluster.create(objects.listener_pod(site.namespace, _TRIED, site.image))
-    try:
-        site.wait("listening pod", lambda: site.runs(_TRIED))
-        pod = site.cluster.get("v1", "Pod", _TRIED, site.namespace)
-        assert pod is not None
-        address = [(pod["status"]["podIP"], 8000)]
-        site.wait("listening pod's port", lambda: _open(site, address), 60)
-        site.cluster.create(objects.deny_all(site.namespace, _TRIED))
-        try:
-            site.wait("shut port", lambda: not _open(site, address), 20)
-        except TooSlow:
-            return False
-        return True
-    finally:
-        site.cluster.delete("networking.k8s.io/v1", "NetworkPolicy", _TRIED, site.namespace)
-        site.cluster.delete("v1", "Pod", _TRIED, site.namespace)
-
-
-def _open(site: Site, address: Sequence[tuple[str, int]]) -> bool:
-    return bool(site.run_in_client("reach", address)["reached"] == ["open"])

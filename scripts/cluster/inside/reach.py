@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> dict[str, Any]:
     """Tries each ``[host, port]`` of a JSON list.
 
     Returns:
-        ``reached``: for each, ``open`` or why not.
+        ``reached``: for each, ``open``, or why not, as the system says it.
     """
     return {"reached": [_tried(host, port) for host, port in json.loads(arguments[0])]}
 
@@ -21,4 +21,4 @@ def _tried(host: str, port: int) -> str:
         with socket.create_connection((host, port), timeout=_SECONDS):
             return "open"
     except OSError as error:
-        return type(error).__name__
+        return (error.strerror or str(error)).lower()
