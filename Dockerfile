@@ -103,6 +103,8 @@ ARG SOURCE=unknown
 ARG VARIANT=cuda
 ARG BASE
 COPY --from=materials /usr/share/sbom /usr/share/sbom
+# for whoever is inside; and without it buildah takes labels of an earlier revision out of its cache
+RUN echo "$VERSION $REVISION" >/opt/gradcam/built-from
 LABEL org.opencontainers.image.title="torchserve-gradcam" \
       org.opencontainers.image.description="Image classification with Grad-CAM explanations" \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -133,6 +133,7 @@ def _measure_model(
     contenders = [CONTENDERS[one] for one in chosen]
     missing = {one.name: "not installed" for one in contenders if not one.installed}
     there = [one for one in contenders if one.installed]
+    print(f"{name}: maps by full autograd in float64, to compare with", flush=True)
     subject = build_subject(name, device)
     oracle = Oracle(subject, compared.to(device))
     agreements = [
@@ -151,6 +152,11 @@ def _measure_model(
             }
         asked = [one for one in contenders if one.name not in left]
         for targets in arguments.targets:
+            print(
+                f"{name}, batch {batch}, targets {targets}: {len(asked)} contenders, "
+                f"{arguments.rounds} rounds",
+                flush=True,
+            )
             started = time.perf_counter()
             row = measure(subject, noise(batch).to(device), targets, asked, arguments.rounds)
             row = replace(row, absent=left | dict(row.absent))

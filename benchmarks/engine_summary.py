@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contenders import BY_HAND, OURS, PEER, UNIT
 from engine_results import Results, Row
 from interleaved import quotients
-from spread import Spread, spread
+from spread import FEWEST, Spread, spread
 
 MODELS = (
     *("resnet18", "resnet50", "densenet201", "vgg19"),
@@ -20,6 +20,7 @@ MODELS = (
 _JUDGED_BATCH = 8
 _MOST, _MOST_OF_ONE, _MOST_OF_BEST = 1.10, 1.30, 1.03
 _MOST_SAVED_RESNET, _MOST_SAVED_DENSENET = 1.0, 1.1  # MiB, and target activations
+_LEAST = 0.9  # forward passes that what holds one can seem to take on a quiet machine
 _OURS, _UNIT = "ours", "forward"
 
 
@@ -107,12 +108,36 @@ def verdicts(results: Results) -> list[Verdict]:
         return [Verdict("ours was not measured")]
     there = {(row.model, row.batch, row.targets) for row in rows}
     whole = {(model, batch, count) for model in MODELS for batch in (1, 8) for count in (1, 5)}
+    timed = [*_against_forward(rows), *_against_peers(results, rows, whole=whole <= there)]
+    if results.rounds < FEWEST:
+        timed = [_not_judged(verdict) for verdict in timed]
     return [
-        *_against_forward(rows),
-        *_against_peers(results, rows, whole=whole <= there),
+        *timed,
+        *_disturbed(results),
         *_saved(rows, whole=whole <= there),
         *_exactness(results),
     ]
+
+
+def _not_judged(verdict: Verdict) -> Verdict:
+    if verdict.met is None:
+        return verdict
+    return replace(verdict, text=f"{verdict.text}; not judged: under {FEWEST} rounds", met=None)
+
+
+def _disturbed(results: Results) -> Iterator[Verdict]:
+    """Which rows say that something takes less than the forward pass that is a part of it."""
+    found = [
+        f"{row.model}, batch {row.batch}, {_targets(row.targets)}, {name}"
+        for row in results.rows
+        for name in row.seconds
+        if results.kind(name) != UNIT and over(row, name, _UNIT).middle < _LEAST
+    ]
+    if found:
+        yield Verdict(
+            f"below {_LEAST:.2f} forward passes, though each holds one, so that the machine was "
+            f"busy with something else, and this run is worth little: {'; '.join(found)}"
+        )
 
 
 def _against_forward(rows: Sequence[Row]) -> list[Verdict]:

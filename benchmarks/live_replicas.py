@@ -2,63 +2,52 @@
 
 Examples:
     python benchmarks/live_replicas.py model_store/demo.mar
-    python benchmarks/live_replicas.py model_store/demo.mar --share 0.3 --seconds 60
+    python benchmarks/live_replicas.py model_store/demo.mar --share 0.4 --keep /tmp/logs
 
 Two TorchServes and the container's nginx listen on loopback. First it is measured what a batch
 takes: one client for each replica gives batches of one, many clients give full ones. Then requests
 arrive at random at a share of what both can do, and half way every process of one replica is killed
-(SIGKILL). Printed are requests, failures and latencies before and after, beside what the capacity
-model and the simulation make of the measured times. Clients, nginx and replicas share the cores,
-which neither of the two knows of. The exit status is 1 if any request failed.
+(SIGKILL). At the end it is measured what the replica that is left can do by itself.
+
+Printed are requests, refusals, failures and latencies before and after, beside what the capacity
+model and the simulation make of the measured times. Refused is what a full queue did not take (503,
+with Retry-After); failed is everything else that was not answered. Clients, nginx and replicas
+share the cores, which neither of the two knows of. The exit status is 1 if any request failed, and
+3 if none did but some were refused.
 """
 
 import argparse
 import json
+import math
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from finding import ROOT
-from live_service import MODEL, door, kill, replicas
+from live_outcomes import Half, halves, read_asked
+from live_service import MODEL, Door, door, kill, replicas
 from scaling.capacity import forecast
 from scaling.replica import BatchTimes, Replica
 from scaling.simulation import serve
 
 sys.path.insert(1, str(ROOT / "handlers"))
 
-from find_nginx import find_nginx
+from debian_tools import find_program
 from load import Load, Shot, closed_loop, open_loop, poisson_arrivals
 from sample_photographs import sample_photographs
 from torchserve_process import TorchServe
 from tune import read_config, rewrite
 from tuning import Setup, configured
 
+_CLIENTS = 200  # one replica's queue and batch hold 108: the door refuses, no client is short
+_PATIENCE = 120.0  # seconds; a full queue of a slow replica takes some
+_IDS = "live-"
 _SIMULATED = 100_000  # requests, more than a live run has, so that the percentile is not chance
-
-
-@dataclass(frozen=True)
-class Half:
-    """The requests that arrived before the kill, or after it."""
-
-    name: str
-    latencies: Any
-    statuses: Any
-    replicas: int
-
-    @property
-    def failed(self) -> int:
-        """Requests without a 2xx."""
-        return int(np.count_nonzero(self.statuses // 100 != 2))
-
-    def quantile(self, share: float) -> float:
-        """The latency in seconds that this share stays within."""
-        return float(np.quantile(self.latencies, share)) if len(self.latencies) else float("nan")
 
 
 def main() -> int:
@@ -71,40 +60,73 @@ def main() -> int:
         store.mkdir()
         setup = Setup("fp32", 1, asked.threads, asked.batch_size, asked.delay)
         rewrite(asked.archive, configured(read_config(asked.archive), setup), store / "demo.mar")
-        nginx = asked.nginx or find_nginx()
-        with replicas(store, folder) as servers, door(servers, store, folder, nginx) as url:
-            shots = [
-                Shot(f"{url}/explanations/{MODEL}", picture, {"Content-Type": "image/jpeg"})
-                for picture in sample_photographs()
-            ]
-            times = _measured(shots, asked)
-            replica = Replica(times, 1, asked.batch_size, asked.delay / 1000)
-            rate = asked.share * 2 * replica.limit
-            print(
-                f"a batch of b takes {1000 * times.fixed:.1f} ms + {1000 * times.per_request:.1f} "
-                f"ms × b; the limit of both is {2 * replica.limit:.1f}/s; sent are {rate:.1f}/s",
-                flush=True,
-            )
-            load = _killed(shots, rate, servers[0], asked)
-    halves = _halves(load, rate, asked)
-    for half in halves:
-        for status in np.unique(half.statuses[half.statuses // 100 != 2]).tolist():
-            count = int(np.count_nonzero(half.statuses == status))
-            print(f"{half.name}: {count} × {status or 'no answer'}")
-    print(_table(halves, replica, rate, asked.seed))
+        nginx = asked.nginx or find_program("nginx")
+        try:
+            with replicas(store, folder) as servers, door(servers, store, folder, nginx) as opened:
+                return _run(servers[0], opened, asked)
+        finally:
+            if asked.keep:
+                _keep(folder, asked.keep)
+
+
+def _run(victim: TorchServe, opened: Door, asked: argparse.Namespace) -> int:
+    shots = [
+        Shot(f"{opened.url}/explanations/{MODEL}", picture, {"Content-Type": "image/jpeg"})
+        for picture in sample_photographs()
+    ]
+    times = _measured(shots, asked)
+    replica = Replica(times, 1, asked.batch_size, asked.delay / 1000)
+    rate = asked.share * 2 * replica.limit
+    print(
+        f"a batch of b takes {1000 * times.fixed:.1f} ms + {1000 * times.per_request:.1f} "
+        f"ms × b; the limit of both is {2 * replica.limit:.1f}/s; sent are {rate:.1f}/s",
+        flush=True,
+    )
+    load = _killed(shots, rate, victim, asked)
+    left = closed_loop(shots, 2 * asked.batch_size, seconds=asked.measure)
+    print(
+        f"the replica that is left does {left.rate:.1f}/s by itself; {rate:.1f}/s is "
+        f"{100 * rate / left.rate if left.rate else math.inf:.0f}% of that"
+    )
+    before = poisson_arrivals(rate, asked.seconds, asked.seed) < asked.seconds / 2
+    found = halves(load.latencies, load.statuses, before, read_asked(opened.access_log, _IDS))
+    for half in found:
+        for failure in half.failures():
+            print(f"failed, {half.name}: {failure}")
+    for reason, count in load.reasons.items():
+        print(f"no answer: {count} × {reason}")
+    print(_table(found, replica, rate, asked.seed))
+    print(f"asked of a second replica and answered: {sum(half.repeated for half in found)}")
     if asked.out:
-        _write(asked.out, times, rate, halves)
-    return 1 if any(half.failed for half in halves) else 0
+        _write(asked.out, times, rate, left.rate, found)
+    if any(half.failed for half in found):
+        return 1
+    return 3 if any(half.refused for half in found) else 0
 
 
-def _write(path: Path, times: BatchTimes, rate: float, halves: Sequence[Half]) -> None:
+def _keep(folder: Path, kept: Path) -> None:
+    for log in sorted(folder.rglob("*.log")):
+        copy = kept / log.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, copy)
+
+
+def _write(path: Path, times: BatchTimes, rate: float, left: float, found: Sequence[Half]) -> None:
     document = {
         "command": ["python", "benchmarks/live_replicas.py", *sys.argv[1:]],
         "batch_seconds": [times.fixed, times.per_request],
         "rate": rate,
+        "limit_of_one_left": left,
         "halves": [
-            {"name": half.name, "failed": half.failed, "latencies": half.latencies.tolist()}
-            for half in halves
+            {
+                "name": half.name,
+                "refused": half.refused,
+                "failed": half.failed,
+                "repeated": half.repeated,
+                "latencies": half.latencies.tolist(),
+                "statuses": half.statuses.tolist(),
+            }
+            for half in found
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,32 +160,26 @@ def _killed(
     timer = threading.Timer(asked.seconds / 2, end)
     timer.start()
     try:
-        return open_loop(shots, rate, asked.seconds, seed=asked.seed, clients=200, timeout=60)
+        return open_loop(
+            shots, rate, asked.seconds, asked.seed, clients=_CLIENTS, timeout=_PATIENCE, ids=_IDS
+        )
     finally:
         timer.cancel()
 
 
-def _halves(load: Load, rate: float, asked: argparse.Namespace) -> list[Half]:
-    arrived = poisson_arrivals(rate, asked.seconds, asked.seed)
-    before = arrived < asked.seconds / 2
-    return [
-        Half("two replicas", load.latencies[before], load.statuses[before], 2),
-        Half("one was killed", load.latencies[~before], load.statuses[~before], 1),
-    ]
-
-
-def _table(halves: Sequence[Half], replica: Replica, rate: float, seed: int) -> str:
+def _table(found: Sequence[Half], replica: Replica, rate: float, seed: int) -> str:
     lines = [
-        "| | requests | failed | p50 ms | p99 ms | model: p50 | p99 | simulation: p50 | p99 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | requests | refused | failed | p50 ms | p99 ms "
+        "| model: p50 | p99 | simulation: p50 | p99 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for half in halves:
+    for half in found:
         model = forecast(replica, rate / half.replicas)
         generator = np.random.default_rng(seed)
         arrivals = np.cumsum(generator.exponential(1 / rate, _SIMULATED))
         simulated, _ = serve(replica, arrivals, replicas=half.replicas, balancing="least")
         lines.append(
-            f"| {half.name} | {len(half.latencies)} | {half.failed} "
+            f"| {half.name} | {len(half.latencies)} | {half.refused} | {half.failed} "
             f"| {1000 * half.quantile(0.5):.0f} | {1000 * half.quantile(0.99):.0f} "
             f"| {1000 * model.p50:.0f} | {1000 * model.p99:.0f} "
             f"| {1000 * simulated.quantile(0.5):.0f} | {1000 * simulated.quantile(0.99):.0f} |"
@@ -180,8 +196,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--share",
         type=float,
-        default=0.4,
-        help="of what both replicas can do; one must carry it (default: %(default)s)",
+        default=0.3,
+        help="of what both replicas can do; one must carry it, with room for the load that others "
+        "put on the machine (default: %(default)s)",
     )
     parser.add_argument("--seconds", type=float, default=60, help="default: %(default)s")
     parser.add_argument(
@@ -192,6 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--delay", type=int, default=5, metavar="MS", help="maxBatchDelay")
     parser.add_argument("--nginx", type=Path, help="the program (default: found or fetched)")
     parser.add_argument("--seed", type=int, default=0, help="of the arrivals")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for all logs of the run")
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON of all latencies")
     return parser
 

@@ -13,7 +13,8 @@ before they end. The ways:
   shipped      what kubernetes/components/autoscale-keda looks at, and how fast it follows
   requests     the same, but requests per second instead of workers at work
   in service   as shipped, but every request of a batch counts as a busy worker
-  default pace the shipped signals at the pace of Kubernetes's defaults
+  slower       the shipped signals, at most twice as many in a minute
+  default pace the shipped signals at the pace of Kubernetes's defaults, down as well
   processor    utilisation of the processor alone
   raw counter  TorchServe's example: the counter of queue time, not its rate
   fixed        as many replicas as the capacity model asks for at the peak
@@ -35,7 +36,7 @@ from scaling.balancing import BALANCING
 from scaling.capacity import highest_rate, replicas_needed
 from scaling.cluster import Lifetimes
 from scaling.day import Day
-from scaling.hpa import SHIPPED, Behaviour
+from scaling.hpa import SHIPPED, SLOWER, Behaviour
 from scaling.picture import draw
 from scaling.signals import Targets
 from scaling.summary import Minutes, Summary, by_minute, summarise, table
@@ -45,6 +46,7 @@ WAYS = {
     "shipped": ("workers", SHIPPED),
     "requests": ("requests", SHIPPED),
     "in service": ("in service", SHIPPED),
+    "slower": ("workers", SLOWER),
     "default pace": ("workers", Behaviour(least=SHIPPED.least)),
     "processor": ("processor", SHIPPED),
     "raw counter": ("raw counter", SHIPPED),

@@ -14,7 +14,16 @@ def make_config(options: PackagingOptions, section: Mapping[str, Any]) -> dict[s
     Args:
         options: What was asked for.
         section: ``handler: gradcam:`` as far as the model decides it.
+
+    Raises:
+        PackagingError: An option cannot be used.
     """
+    queue = options.queue_size
+    if queue is not None and queue < options.batch_size:
+        raise PackagingError(
+            f"--queue-size {queue} is less than --batch-size {options.batch_size}, so that no "
+            "batch would be full; give as many at least"
+        )
     told = dict(section)
     if (place := place_of(options)) is not None:
         told["output"] = place
@@ -33,6 +42,7 @@ def make_config(options: PackagingOptions, section: Mapping[str, Any]) -> dict[s
         "maxWorkers": options.workers,
         "batchSize": options.batch_size,
         "maxBatchDelay": options.max_batch_delay,
+        **({} if queue is None else {"jobQueueSize": queue}),
         "responseTimeout": 120,
         "startupTimeout": 300,
         "maxRetryTimeoutInSec": 60,  # /ping calls a worker that cannot start healthy for this long

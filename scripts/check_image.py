@@ -2,7 +2,8 @@
 
 It runs as its own user with a read-only root, no capabilities and no new privileges; it must become
 ready, refuse without a key, answer with one, be confined, hold nothing that it does not need, and
-stop within its grace with what is under way answered. Then it must become ready as another user.
+stop within its grace with what is under way answered. Then it must become ready as another user,
+without a file of keys, and answer with the key that it made.
 """
 
 import argparse
@@ -15,11 +16,21 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from image.bare_container import BareContainer
-from image.checks import Row, at_the_door, bare, confined, look_inside, stopping, wait_ready
+from image.checks import (
+    Row,
+    at_the_door,
+    bare,
+    confined,
+    look_inside,
+    stopping,
+    wait_ready,
+    with_its_own_key,
+)
 from image.containers import Container, DockerContainer, EngineError, Wanted, ask, image_config
 from repository import ROOT
 
@@ -74,23 +85,30 @@ def _check(engine: str, arguments: argparse.Namespace) -> int:
         keys.chmod(0o755)
         (keys / "keys").write_text(f"check:{key}\n", encoding="utf-8")
         (keys / "keys").chmod(0o644)
+        config = image_config(engine, image)
+        asked = time.monotonic()
         container = _start(engine, Wanted(image, keys))
         try:
-            for row in _all(container, key, image_config(engine, image), look, within):
+            ready = wait_ready(container, within, asked)
+            for row in _all(ready, container, key, config, look):
                 rows.append(row)
                 print(f"{'ok  ' if row.held else 'FAIL'}  {row.name}: {row.seen}", flush=True)
         finally:
             container.remove()
+        (keys / "keys").unlink()
+        asked = time.monotonic()
         other = _start(engine, Wanted(image, keys, "23456:0", {"GRADCAM_DRAIN_SECONDS": "0"}))
         try:
-            row = wait_ready(other, within)
+            row = wait_ready(other, within, asked)
             rows.append(Row("ready as any other user of group 0", row.held, row.seen))
+            if row.held:
+                rows.append(with_its_own_key(other, _PHOTO.read_bytes()))
             if other.running():
                 other.terminate()
                 other.wait(30)
         finally:
             other.remove()
-    print(f"\n{_table([*rows, Row('size of the image', True, _size(engine, image, look))])}")
+    print(f"\n{_table([*rows, *_measured(engine, image, look)])}")
     if container.limits:
         print(f"\nWhat was not there: {container.limits}.")
     if arguments.sizes:
@@ -101,14 +119,13 @@ def _check(engine: str, arguments: argparse.Namespace) -> int:
 
 
 def _all(
+    ready: Row,
     container: Container,
     key: str,
     config: dict[str, object],
     look: dict[str, object],
-    within: float,
 ) -> Iterator[Row]:
     photo = _PHOTO.read_bytes()
-    ready = wait_ready(container, within)
     yield ready
     if not ready.held:
         return
@@ -142,6 +159,16 @@ def _raise_loopback() -> None:
     set_flags, up, running = 0x8914, 0x1, 0x40  # SIOCSIFFLAGS, IFF_UP, IFF_RUNNING
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up | running))
+
+
+def _measured(engine: str, image: str, look: dict[str, object]) -> list[Row]:
+    """What is told without being judged."""
+    memory = look.get("memory", 0)
+    assert isinstance(memory, int)
+    return [
+        Row("memory of all processes after that", True, f"{memory / 1e6:,.0f} MB"),
+        Row("size of the image", True, _size(engine, image, look)),
+    ]
 
 
 def _size(engine: str, image: str, look: dict[str, object]) -> str:

@@ -1,46 +1,24 @@
 """Load on an HTTP server: clients that wait for their answers, or arrivals that wait for nobody.
 
-    shots = [Shot("http://127.0.0.1:8080/predictions/demo", jpeg, {"Content-Type": "image/jpeg"})]
-    closed_loop(shots, concurrency=8, seconds=5).rate
-    open_loop(shots, rate=20, seconds=30, seed=0).p99
-
-The clients are threads that share the cores with the server, where both run on one machine. So they
-use ``http.client``, which requests and urllib3 are layers over, and leave answers unread but for
-their length.
+shots = [Shot("http://127.0.0.1:8080/predictions/demo", jpeg, {"Content-Type": "image/jpeg"})]
+closed_loop(shots, concurrency=8, seconds=5).rate
+open_loop(shots, rate=20, seconds=30, seed=0).p99
 """
 
-import http.client
+import collections
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-NO_ANSWER = 0
-"""In the place of a status: the connection was refused, broken or silent for too long."""
+from load_client import NO_ANSWER, Client, Sent, Shot, only_host
 
-_PAUSE = 0.1  # seconds after that, so that a server that is down is not asked in a busy loop
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One request, sent with POST.
-
-    Attributes:
-        url: ``http://host:port/path``.
-        body: The bytes.
-        headers: Beside ``Content-Length`` and ``Host``.
-    """
-
-    url: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["NO_ANSWER", "Load", "Shot", "closed_loop", "open_loop", "poisson_arrivals"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +30,14 @@ class Load:
         latencies: Of all requests in their order, in seconds, ``[N]`` float64.
         statuses: Of their answers, ``[N]`` int64; ``NO_ANSWER`` where there was none.
         received: Bytes of all answers' bodies.
+        reasons: What came in place of answers, as names of exceptions, and how often.
     """
 
     seconds: float
     latencies: NDArray[np.float64]
     statuses: NDArray[np.int64]
     received: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -119,7 +99,7 @@ def closed_loop(
         raise ValueError("give either seconds or requests")
     numbers = _Numbers(requests)
 
-    def client(connection: "_Connection", start: float) -> list[_Sent]:
+    def client(connection: Client, start: float) -> list[Sent]:
         sent = []
         for number in numbers:
             now = time.perf_counter()
@@ -128,7 +108,7 @@ def closed_loop(
             sent.append(connection.send(number, since=now))
         return sent
 
-    return _run(shots, concurrency, timeout, client)
+    return _run(shots, concurrency, timeout, "", client)
 
 
 def open_loop(
@@ -139,6 +119,7 @@ def open_loop(
     *,
     clients: int = 64,
     timeout: float = 120.0,
+    ids: str = "",
 ) -> Load:
     """Poisson arrivals that come whether or not the ones before are answered.
 
@@ -152,6 +133,7 @@ def open_loop(
         seed: Of the arrivals' times.
         clients: How many requests may be under way at once.
         timeout: Seconds of silence after which a request counts as not answered.
+        ids: Sent with a request's number after it as ``X-Request-Id``; empty for none.
 
     Raises:
         ValueError: Shots at several hosts, or none.
@@ -159,7 +141,7 @@ def open_loop(
     arrivals = poisson_arrivals(rate, seconds, seed).tolist()
     numbers = _Numbers(len(arrivals))
 
-    def client(connection: "_Connection", start: float) -> list[_Sent]:
+    def client(connection: Client, start: float) -> list[Sent]:
         sent = []
         for number in numbers:
             due = start + arrivals[number]
@@ -168,7 +150,7 @@ def open_loop(
             sent.append(connection.send(number, since=due))
         return sent
 
-    return _run(shots, clients, timeout, client)
+    return _run(shots, clients, timeout, ids, client)
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> NDArray[np.float64]:
@@ -176,13 +158,6 @@ def poisson_arrivals(rate: float, seconds: float, seed: int) -> NDArray[np.float
     generator = np.random.default_rng(seed)
     # given how many there are, they lie independently and evenly
     return np.sort(generator.uniform(0, seconds, generator.poisson(rate * seconds)))
-
-
-class _Sent(NamedTuple):
-    number: int
-    latency: float
-    status: int
-    received: int
 
 
 class _Numbers:
@@ -200,48 +175,16 @@ class _Numbers:
             return next(self._numbers)
 
 
-class _Connection:
-    """One client's connection, which stays open between requests as far as the server lets it."""
-
-    def __init__(self, host: str, shots: Sequence[Shot], timeout: float) -> None:
-        self._requests = [(_path(shot.url), shot.body, dict(shot.headers)) for shot in shots]
-        self._http = http.client.HTTPConnection(host, timeout=timeout)
-
-    def open(self) -> None:
-        """Connects, so that no request's latency includes that; a failure shows when sending."""
-        try:
-            self._http.connect()
-        except OSError:
-            self._http.close()
-
-    def send(self, number: int, since: float) -> _Sent:
-        """Sends one request and reads its answer; the latency counts from ``since``."""
-        path, body, headers = self._requests[number % len(self._requests)]
-        try:
-            self._http.request("POST", path, body, headers)
-            answer = self._http.getresponse()
-            status, received = answer.status, len(answer.read())
-            latency = time.perf_counter() - since
-        except (OSError, http.client.HTTPException):
-            latency = time.perf_counter() - since
-            self._http.close()
-            time.sleep(_PAUSE)
-            status, received = NO_ANSWER, 0
-        return _Sent(number, latency, status, received)
-
-    def close(self) -> None:
-        self._http.close()
-
-
 def _run(
     shots: Sequence[Shot],
     clients: int,
     timeout: float,
-    client: Callable[[_Connection, float], list[_Sent]],
+    ids: str,
+    client: Callable[[Client, float], list[Sent]],
 ) -> Load:
     """Runs the clients side by side, all connected before the first of them sends."""
-    host = _only_host(shots)
-    connections = [_Connection(host, shots, timeout) for _ in range(clients)]
+    host = only_host(shots)
+    connections = [Client(host, shots, timeout, ids) for _ in range(clients)]
     try:
         for connection in connections:
             connection.open()
@@ -258,16 +201,5 @@ def _run(
         np.array([one.latency for one in sent], dtype=np.float64),
         np.array([one.status for one in sent], dtype=np.int64),
         sum(one.received for one in sent),
+        collections.Counter(one.reason for one in sent if one.reason),
     )
-
-
-def _only_host(shots: Sequence[Shot]) -> str:
-    hosts = {urlsplit(shot.url).netloc for shot in shots}
-    if len(hosts) != 1:
-        raise ValueError(f"shots go to one host, not to {len(hosts)}")
-    return hosts.pop()
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

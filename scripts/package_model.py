@@ -40,7 +40,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that scratch files are removed
     try:
         options = read_packaging_options(arguments)
-        if not (arguments.if_changed and is_current(options)):
+        if not arguments.if_changed:
+            _package(options)
+        elif not is_current(options):
+            if options.archive.exists():
+                print(
+                    f"{options.archive} was made from other options or files, and is made anew "
+                    f"(./scripts/serve.sh {options.name} would serve it as it is)",
+                    flush=True,
+                )
             _package(options)
     except PackagingError as error:
         print(f"error: {error}", file=sys.stderr)

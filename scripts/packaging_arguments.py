@@ -112,6 +112,13 @@ def add_packaging_options(parser: argparse.ArgumentParser) -> None:
             option, type=_positive, default=default, metavar=unit, help="default: %(default)s"
         )
     serving.add_argument(
+        "--queue-size",
+        type=_positive,
+        metavar="N",
+        help="requests that may wait: as many as are answered while a client would wait, and a "
+        "batch at least (default: job_queue_size of config.properties)",
+    )
+    serving.add_argument(
         "--limit",
         dest="limits",
         action="append",

@@ -62,6 +62,7 @@ class PackagingOptions:
         batch_size: Requests that one batch holds at most.
         max_batch_delay: Milliseconds that a batch waits for more requests.
         workers: Processes that serve the model.
+        queue_size: Requests that may wait for the model; TorchServe's own setting by default.
         export_path: The folder for the archive.
     """
 
@@ -89,6 +90,7 @@ class PackagingOptions:
     batch_size: int = 8
     max_batch_delay: int = 5
     workers: int = 1
+    queue_size: int | None = None
     export_path: Path = ROOT / "model_store"
     timm: str | None = None
     model_file: str | None = None

@@ -3,9 +3,11 @@
 Serves the archive with one setup after the other in a TorchServe of its own, on this machine and
 nowhere else, and loads it: precision, workers and threads, the size of a batch, and how long a
 batch waits. Taken is the setup with the most answers per second of those whose 95th percentile
-under full load is within --limit. Precisions below fp32 change answers a little (see
-docs/performance.md), so only those that are named are tried. A setup that cannot be served, for
-want of memory say, is told with its reason, and the others are tried all the same.
+under full load is within --limit. A precision below fp32 changes answers a little (see
+docs/performance.md), so only the archive's own is tried, or those that are named. A setup that
+cannot be served, for want of memory say, is told with its reason, and the others are tried all the
+same. A setup takes about a quarter of a minute, and longer where a model loads slowly; what was
+found so far is in tuning.json after each, so nothing is lost when you stop it.
 """
 
 import argparse
@@ -14,8 +16,9 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,12 +29,18 @@ from load import Shot, closed_loop
 from repository import ROOT
 from sample_photographs import sample_photographs
 from torchserve_process import TorchServe, TorchServeError
-from tuning import Measured, Refused, Setup, best, configured, search
-
-sys.path.insert(0, str(ROOT / "handlers"))
-
-from gradcam.arranging import PRECISIONS
-from gradcam.crew import count_cores
+from tuning import (
+    BATCH_SIZES,
+    DELAYS,
+    PRECISIONS,
+    Choices,
+    Measured,
+    Refused,
+    Setup,
+    best,
+    configured,
+    search,
+)
 
 _CONFIG = "model-config.yaml"
 _ASKED = {
@@ -42,6 +51,7 @@ _ASKED = {
 _EXAMPLES = """
 examples:
   python scripts/tune.py model_store/demo.mar
+  python scripts/tune.py model_store/demo.mar --limit 200 --batch-sizes 4 8 --delays 5
   python scripts/tune.py model_store/resnet50.mar --precision fp32 bf16 --limit 500
   python scripts/tune.py model_store/demo.mar --picture photo.jpg --ask overlay --tuned demo.mar
 """
@@ -54,11 +64,24 @@ def main() -> int:
     try:
         config = read_config(arguments.archive)
     except (OSError, zipfile.BadZipFile, KeyError, yaml.YAMLError) as error:
-        print(f"error: {arguments.archive} is not an archive of ours: {error}", file=sys.stderr)
+        print(
+            f"error: {arguments.archive} is not an archive of ours: {error}; "
+            "scripts/package_model.py makes one",
+            file=sys.stderr,
+        )
         return 2
-    cores = arguments.cores or count_cores()
+    choices = Choices(
+        arguments.cores or _count_cores(),
+        tuple(arguments.precision or [own_precision(config)]),
+        tuple(arguments.batch_sizes),
+        tuple(arguments.delays),
+    )
     pictures = [arguments.picture.read_bytes()] if arguments.picture else sample_photographs()
-    print(f"{cores} cores; at most {arguments.limit} ms for 95 of 100 answers", flush=True)
+    print(
+        f"{choices.cores} cores, {' and '.join(choices.precisions)}; "
+        f"at most {choices.most} setups, and {arguments.limit:g} ms for 95 of 100 answers",
+        flush=True,
+    )
 
     def measure(setup: Setup) -> Measured | Refused:
         try:
@@ -71,12 +94,19 @@ def main() -> int:
 
     found = []
     limit = arguments.limit / 1000
-    for one in search(cores, arguments.precision, measure, limit):
-        found.append(one)
-        print(_line(one, limit), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    tried = [asdict(one) for one in found]
-    (arguments.out / "tuning.json").write_text(json.dumps(tried, indent=1), encoding="utf-8")
+    started = time.monotonic()
+    for one in search(choices, measure, limit):
+        found.append(one)
+        tried = [asdict(each) for each in found]
+        (arguments.out / "tuning.json").write_text(json.dumps(tried, indent=1), encoding="utf-8")
+        taken = time.monotonic() - started
+        left = taken / len(found) * (choices.most - len(found))
+        print(
+            f"[{len(found)} of at most {choices.most}, {taken:.0f} s, at most {left:.0f} s to go] "
+            f"{_line(one, limit)}",
+            flush=True,
+        )
     chosen = best(found, limit)
     if chosen is None:
         print("error: no setup could be served", file=sys.stderr)
@@ -104,6 +134,12 @@ def read_config(archive: Path) -> Any:
     if "gradcam" not in config.get("handler", {}):
         raise KeyError("handler: gradcam")
     return config
+
+
+def own_precision(config: Mapping[str, Any]) -> str:
+    """The precision that an archive's configuration names, or the one that it leaves."""
+    execution = config["handler"]["gradcam"].get("execution", {})
+    return str(execution.get("precision", PRECISIONS[0]))
 
 
 def rewrite(archive: Path, config: Any, path: Path) -> None:
@@ -175,22 +211,37 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("archive", type=Path, help="an archive that package_model.py made")
+    parser.add_argument("archive", type=_archive, help="an archive that package_model.py made")
     parser.add_argument(
-        "--limit", type=float, default=1000, metavar="MS", help="default: %(default)s"
+        "--limit",
+        type=float,
+        default=1000,
+        metavar="MS",
+        help="milliseconds in which 95 of 100 answers must come (default: %(default)s)",
     )
     parser.add_argument(
         "--precision",
         nargs="+",
         choices=PRECISIONS,
-        default=["fp32"],
-        help="those that may be taken (default: fp32)",
+        help="those that may be taken (default: the archive's own)",
     )
+    for name, default, what in (
+        ("--batch-sizes", BATCH_SIZES, "requests that a batch holds at most"),
+        ("--delays", DELAYS, "milliseconds that a batch waits for more"),
+    ):
+        parser.add_argument(
+            name,
+            nargs="+",
+            type=_count,
+            default=default,
+            metavar="N",
+            help=f"{what} (default: {' '.join(map(str, default))})",
+        )
     parser.add_argument(
         "--ask", choices=_ASKED, default="grid", help="what clients ask for (default: grid)"
     )
-    parser.add_argument("--picture", type=Path, help="default: four photographs of 500×375 pixels")
-    parser.add_argument("--cores", type=int, help="default: those that this process may use")
+    parser.add_argument("--picture", type=_file, help="default: four photographs of 500×375 pixels")
+    parser.add_argument("--cores", type=_count, help="default: those that this process may use")
     parser.add_argument(
         "--seconds", type=float, default=6, help="of full load for each setup (default: 6)"
     )
@@ -205,6 +256,36 @@ def build_parser() -> argparse.ArgumentParser:
         "--tuned", type=Path, metavar="FILE.mar", help="write the archive with the new settings too"
     )
     return parser
+
+
+def _archive(text: str) -> Path:
+    try:
+        return _file(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}; scripts/package_model.py makes archives, ./scripts/serve.sh the demo model's"
+        ) from error
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _count_cores() -> int:
+    # torch takes seconds to import, which what is wrong with the command line need not wait for
+    sys.path.insert(0, str(ROOT / "handlers"))
+    from gradcam.crew import count_cores  # noqa: PLC0415
+
+    return count_cores()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,47 @@
 """Which ways to serve a model are tried, in which order, and which of them is best."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+PRECISIONS = ("fp32", "bf16", "fp16")
 BATCH_SIZES = (1, 2, 4, 8, 16)
 DELAYS = (1, 5, 20)  # milliseconds
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a search may choose from.
+
+    Attributes:
+        cores: To be divided among workers.
+        precisions: Of ``handler: gradcam: execution``; at least one.
+        batch_sizes: At least one.
+        delays: Milliseconds; at least one.
+    """
+
+    cores: int
+    precisions: tuple[str, ...]
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    delays: tuple[int, ...] = DELAYS
+
+    def first(self) -> list["Setup"]:
+        """Every precision with every division of the cores.
+
+        With a batch of 8 that waits 5 ms, or what comes nearest of the choices.
+        """
+        size = min(self.batch_sizes, key=lambda one: abs(one - 8))
+        delay = min(self.delays, key=lambda one: abs(one - 5))
+        return [
+            Setup(precision, workers, self.cores // workers, size, delay)
+            for precision in self.precisions
+            for workers in divisions(self.cores)
+        ]
+
+    @property
+    def most(self) -> int:
+        """How many setups a search tries at most."""
+        return len(self.first()) + len(self.batch_sizes) - 1 + len(self.delays) - 1
 
 
 @dataclass(frozen=True)
@@ -23,8 +59,8 @@ class Setup:
     precision: str
     workers: int
     threads: int
-    batch_size: int = 8
-    delay: int = 5
+    batch_size: int
+    delay: int
 
     def __str__(self) -> str:
         return (
@@ -77,10 +113,7 @@ class Refused:
 
 
 def search(
-    cores: int,
-    precisions: Sequence[str],
-    measure: Callable[[Setup], Measured | Refused],
-    limit: float,
+    choices: Choices, measure: Callable[[Setup], Measured | Refused], limit: float
 ) -> Iterator[Measured | Refused]:
     """Tries setups, and gives each as it is measured; the best so far is what the next vary.
 
@@ -88,8 +121,7 @@ def search(
     then how long it waits. Where none of the first could be served there is nothing to vary.
 
     Args:
-        cores: To be divided among workers.
-        precisions: To be tried.
+        choices: What may be tried.
         measure: Serves a setup and loads it.
         limit: Seconds within which 95 of 100 answers must come under full load.
     """
@@ -101,17 +133,13 @@ def search(
                 found[setup] = measure(setup)
                 yield found[setup]
 
-    yield from try_all(
-        Setup(precision, workers, cores // workers)
-        for precision in precisions
-        for workers in divisions(cores)
-    )
+    yield from try_all(choices.first())
     if leader := best(found.values(), limit):
         base = leader.setup
-        yield from try_all(replace(base, batch_size=size) for size in BATCH_SIZES)
+        yield from try_all(replace(base, batch_size=size) for size in choices.batch_sizes)
     if leader := best(found.values(), limit):
         base = leader.setup
-        yield from try_all(replace(base, delay=delay) for delay in DELAYS)
+        yield from try_all(replace(base, delay=delay) for delay in choices.delays)
 
 
 def divisions(cores: int) -> list[int]:

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
 import tempfile
 import threading
@@ -16,7 +18,7 @@ from typing import Any
 from container.keys import Key
 from container.nginx import Nginx
 from container.settings import Settings, read_settings
-from find_nginx import find_nginx
+from debian_tools import find_program
 from local_ports import HOST
 from repository import ROOT
 
@@ -105,7 +107,7 @@ def environment(folder: Path, **told: str) -> dict[str, str]:
         "GRADCAM_DOOR_PORT": str(door),
         "GRADCAM_METRICS_PORT": str(metrics),
         "GRADCAM_AGENT_PORT": str(agent),
-        "GRADCAM_NGINX": str(find_nginx()),
+        "GRADCAM_NGINX": str(find_program("nginx")),
         **{f"GRADCAM_{name}": value for name, value in told.items()},
     }
 
@@ -151,13 +153,20 @@ def door(keys: tuple[Key, ...] | None = (KEY,), **told: str) -> Iterator[Door]:
         nginx = Nginx(settings, str(settings.run_dir / "access.log"))
         try:
             nginx.start(keys)
-            _wait_for(settings.door_port)
+            wait_for(settings.door_port)
             yield Door(nginx, settings, Asker(settings.door_port))
         finally:
             nginx.stop()
 
 
-def _wait_for(port: int) -> None:
+def kill(opened: Door) -> None:
+    """Ends a container's door as a node does that fails: nothing is said to anybody."""
+    child = opened.nginx._child
+    assert child is not None
+    os.killpg(child.pid, signal.SIGKILL)
+
+
+def wait_for(port: int) -> None:
     for _ in range(100):
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             return

@@ -15,6 +15,7 @@ from repository import ROOT
 OVERLAYS = ROOT / "kubernetes" / "overlays"
 NAMES = (
     "autoscale-keda",
+    "autoscale-keda-gpu",
     "cpu",
     "gpu",
     "kserve",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from debian_tools import NoProgramError, find_program
 from manifests.scaling import raw_counters
 from rendered_overlays import only, rendered
 from repository import ROOT
@@ -73,6 +74,22 @@ def alerts() -> list[dict[str, Any]]:
     return rules
 
 
+def triggers() -> list[dict[str, Any]]:
+    """Those of both ways to scale, each once."""
+    found = {}
+    for name in ("autoscale-keda", "autoscale-keda-gpu"):
+        for one in only(rendered(name), "ScaledObject")["spec"]["triggers"]:
+            found[one["name"]] = one
+    return list(found.values())
+
+
+def promtool() -> str:
+    try:
+        return str(find_program("promtool"))
+    except NoProgramError as error:
+        pytest.skip(str(error))
+
+
 def queries() -> Iterator[tuple[str, str]]:
     """Every query that we ask, by where it is asked."""
     for alert in alerts():
@@ -88,7 +105,7 @@ def queries() -> Iterator[tuple[str, str]]:
                 f"variable {variable['name']}",
                 query.rsplit(",", 1)[0].removeprefix("label_values("),
             )
-    for trigger in only(rendered("autoscale-keda"), "ScaledObject")["spec"]["triggers"]:
+    for trigger in triggers():
         yield f"trigger {trigger['name']}", trigger["metadata"]["query"]
 
 
@@ -157,21 +174,15 @@ def test_every_alert_is_explained_in_the_documents() -> None:
 
 
 def test_alerts_and_autoscaling_answer_to_series_of_numbers(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip(
-            "an extra: promtool is not on the path (Debian has it in the package prometheus)"
-        )
-    triggers = only(rendered("autoscale-keda"), "ScaledObject")["spec"]["triggers"]
     asked = [
         {"record": f"keda:{one['name'].replace('-', '_')}", "expr": one["metadata"]["query"]}
-        for one in triggers
+        for one in triggers()
     ]
     groups = [{"name": "gradcam", "rules": alerts()}, {"name": "keda", "rules": asked}]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
     shutil.copy(SERIES, tmp_path)
     done = subprocess.run(
-        [promtool, "test", "rules", SERIES.name],
+        [promtool(), "test", "rules", SERIES.name],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -190,17 +201,12 @@ def test_alerts_and_autoscaling_answer_to_series_of_numbers(tmp_path: Path) -> N
 
 
 def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip(
-            "an extra: promtool is not on the path (Debian has it in the package prometheus)"
-        )
     rules = [
         {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "1m")}
         for number, query in enumerate(ASKED.values())
     ]
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
-    command = [promtool, "check", "rules", str(file)]
+    command = [promtool(), "check", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -54,9 +54,13 @@ def test_the_server_s_variants_can_be_packaged(tmp_path: Path) -> None:
         assert options.execution == ("precision=bf16",)
 
 
-def test_tune_s_examples_are_taken() -> None:
+def test_tune_s_examples_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model_store").mkdir()
+    for there in ("model_store/demo.mar", "model_store/resnet50.mar", "photo.jpg"):
+        (tmp_path / there).touch()
     parser = importlib.import_module("tune").build_parser()
     lines = re.findall(r"^ +python scripts/tune\.py\b(.*)$", parser.format_help(), re.MULTILINE)
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         parser.parse_args(shlex.split(line))

@@ -26,12 +26,12 @@ CPU = torch.device("cpu")
 
 
 def row(ours: float, model: str = "resnet18", batch: int = 8, targets: int = 1, **more: Any) -> Any:
-    """Two rounds, the second on a machine at half its speed; the best peer takes 1.1."""
-    taken = {"forward": 1.0, "ours": ours, "slow": 3.0, "near": 1.1, "other": 0.5}
+    """Five rounds, two on a machine at half its speed; the best peer takes 1.1."""
+    taken = {"forward": 1.0, "ours": ours, "slow": 3.0, "near": 1.1, "other": 0.95}
     known = {
         "layer": "layer4",
         "activation": 2.0,
-        "seconds": {name: [second, 2 * second] for name, second in taken.items()},
+        "seconds": {name: [s, 2 * s, s, 2 * s, s] for name, s in taken.items()},
         "calls": dict.fromkeys(taken, 1),
         "saved": dict.fromkeys(taken, 0.5),
         "peak": dict.fromkeys(taken, 9.0),
@@ -40,10 +40,10 @@ def row(ours: float, model: str = "resnet18", batch: int = 8, targets: int = 1, 
     return engine_results.Row(model, batch, targets, **(known | more))
 
 
-def results(*rows: Any) -> Any:
+def results(*rows: Any, rounds: int = 5) -> Any:
     contenders = {name: {"kind": kind, "what": "", "version": None} for name, kind in KINDS.items()}
     machine = importlib.import_module("machine").describe(CPU)
-    return engine_results.Results("", "", machine, 2, "noise", contenders, rows)
+    return engine_results.Results("", "", machine, rounds, "noise", contenders, rows)
 
 
 def all_rows(ours: float, **more: Any) -> list[Any]:
@@ -132,7 +132,8 @@ def test_a_geometric_mean() -> None:
 
     assert engine_summary.geometric(spreads).middle == pytest.approx(4)
     assert "[" not in str(engine_summary.geometric(spreads))
-    narrow = engine_summary.over(row(1.0), "ours", "forward")  # of two rounds
+    two = row(1.0, seconds={"forward": [1.0, 2.0], "ours": [1.0, 2.0]})
+    narrow = engine_summary.over(two, "ours", "forward")
     assert str(engine_summary.geometric([*spreads, narrow])) == "2.52 [1.00–3.30]"
     assert engine_summary.geometric([]) is None
 
@@ -170,6 +171,26 @@ def test_limits_of_memory(mebibytes: float, resnets: bool, densenet: bool) -> No
 def test_a_part_of_the_models_can_miss_a_limit_but_not_keep_it() -> None:
     assert {one.met for one in engine_summary.verdicts(results(row(1.0)))} == {None}
     assert met(results(row(1.2)), "ours over the best peer") is False
+
+
+def test_too_few_rounds_are_told_and_not_judged() -> None:
+    few = results(*all_rows(1.31), rounds=4)
+    assert met(few, "explanation over forward") is None
+    assert met(few, "ours over near") is None
+    assert (
+        sum("not judged: under 5 rounds" in one.text for one in engine_summary.verdicts(few)) == 5
+    )
+    assert not any("not judged" in one.text for one in engine_summary.verdicts(results(row(1.0))))
+
+
+def test_what_takes_less_than_a_part_of_it_shows_a_disturbed_run() -> None:
+    def told(*rows: Any) -> list[str]:
+        found = engine_summary.verdicts(results(*rows))
+        return [one.text for one in found if "busy" in one.text]
+
+    assert told(row(1.0), row(0.91)) == []
+    (text,) = told(row(1.0), row(0.89, "vgg19"))
+    assert text.endswith("worth little: vgg19, batch 8, one target, ours")
 
 
 def test_maps_are_compared_after_the_relu_and_over_their_maximum() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,15 @@ from typing import Any
 import pytest
 
 from image import checks, inside
-from image.containers import DOOR_PORT, METRICS_PORT, DockerContainer, Ended, Wanted, engine_command
+from image.containers import (
+    DOOR_PORT,
+    METRICS_PORT,
+    DockerContainer,
+    Ended,
+    Wanted,
+    engine_command,
+    image_config,
+)
 
 _KEY = "the-key"
 _PHOTO = b"\xff\xd8 a photograph"
@@ -41,6 +50,8 @@ class Pretended:
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         text, code = "", int(self.wrong == "health")
+        if command[0] == "java":
+            text = "java.base@17.0.21\n" + ("jdk.compiler@17.0.21\n" if self.wrong == "jdk" else "")
         if command[0] == "cat":
             text = json.dumps(
                 {"components": [{"purl": f"pkg:{kind}/x"} for kind in _kinds(self.wrong)]}
@@ -51,6 +62,8 @@ class Pretended:
         return self.wrong != "ended"
 
     def logs(self) -> str:
+        if self.wrong == "key-told":
+            return f"ask with\n  curl -H 'Authorization: Bearer {_KEY}' -T photo.jpg http://..."
         return "what it said last"
 
     def terminate(self) -> None:
@@ -161,16 +174,23 @@ def test_stopping(pretended: Pretended, rows: list[str]) -> None:
 
 @pytest.mark.parametrize("pretended", [""], indirect=True)
 def test_ready(pretended: Pretended) -> None:
-    row = checks.wait_ready(pretended, 30)
+    row = checks.wait_ready(pretended, 30, time.monotonic() - 1000)
     assert row.held
-    assert "s after its start" in row.seen
+    assert re.match(r"100\d\.\d s after the engine was asked", row.seen)
 
 
 @pytest.mark.parametrize("pretended", ["ended", "never-ready"], indirect=True)
 def test_what_does_not_become_ready_is_told_with_its_log(pretended: Pretended) -> None:
-    row = checks.wait_ready(pretended, 0.5)
+    row = checks.wait_ready(pretended, 0.5, time.monotonic())
     assert not row.held
     assert "what it said last" in row.seen
+
+
+@pytest.mark.parametrize(
+    ("pretended", "held"), [("key-told", True), ("", False)], indirect=["pretended"]
+)
+def test_the_key_that_was_made_is_read_from_the_log(pretended: Pretended, held: bool) -> None:
+    assert checks.with_its_own_key(pretended, _PHOTO).held is held
 
 
 def look() -> dict[str, Any]:
@@ -179,7 +199,15 @@ def look() -> dict[str, Any]:
         "processes": {"tini 1": ["10001", "0", "0|0|0", "1"]},
         "unwritable": {"/": "Read-only file system"},
         "writable": {"/tmp": ""},
-        "listeners": ["00000000:8000", "00000000000000000000000000000000:8002", "0100007F:8081"],
+        "mounts": ["/dev/shm", "/run/gradcam", "/tmp"],
+        "used": {"/tmp": 0},
+        "memory": 0,
+        "listeners": [
+            "00000000:8000",
+            "00000000000000000000000000000000:8002",
+            "0100007F:8003",
+            "0000000000000000FFFF00000100007F:8081",
+        ],
         "compilers": [],
         "installers": [],
         "setuid": [],
@@ -199,7 +227,12 @@ def with_one(place: str, key: str, value: object) -> Callable[[dict[str, Any]], 
         (with_one("processes", "nginx 9", ["10001", "0", "0|0|0", "0"]), "all run as"),
         (with_one("unwritable", "/opt/venv", ""), "root is read-only"),
         (with_one("writable", "/dev/shm", "Permission denied"), "its own folders"),
+        (lambda told: told["mounts"].append("/"), "nothing else is mounted"),
         (lambda told: told["listeners"].append("00000000:8081"), "only the door"),
+        (
+            lambda told: told["listeners"].append("0000000000000000FFFF00000200000A:8081"),
+            "only the door",
+        ),
         (lambda told: told["listeners"].remove("00000000:8000"), "only the door"),
         (lambda told: told["compilers"].append("gcc"), "no compiler"),
         (lambda told: told["installers"].append("/usr/lib/python3/pip"), "nothing that installs"),
@@ -220,6 +253,8 @@ def test_what_is_seen_inside(spoil: Callable[[dict[str, Any]], None], row: str) 
         spoil(spoiled)
         (name,) = failed(checks.confined(spoiled)) + failed(checks.bare(spoiled, labels, container))
         assert name.startswith(row)
+        container.wrong = "jdk"
+        assert failed(checks.bare(look(), labels, container)) == ["Java is reduced to a runtime"]
         container.wrong = "no-jars"
         assert failed(checks.bare(look(), {}, container)) == ["OCI labels", "bill of materials"]
     finally:
@@ -274,6 +309,32 @@ def test_processes_are_told_with_user_and_capabilities() -> None:
     assert (told[2] == "0|0|0") == (os.geteuid() != 0)
 
 
+def test_what_is_mounted_to_be_written_to_is_told() -> None:
+    table = """\
+22 1 0:20 / / ro,nosuid,relatime - overlay overlay rw,lowerdir=a
+23 22 0:21 / /proc rw,relatime - proc proc rw
+24 22 0:22 / /dev rw,nosuid - tmpfs tmpfs rw
+25 24 0:23 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw
+26 22 0:24 / /run/gradcam rw,noexec - tmpfs tmpfs rw
+27 22 8:1 /k /etc/gradcam/keys ro,relatime - ext4 /dev/a rw
+28 22 8:1 /m /model-store rw,relatime - ext4 /dev/a rw
+"""
+    assert inside.writable_mounts(table) == ["/dev/shm", "/model-store", "/run/gradcam"]
+
+
+def test_memory_is_that_of_a_process() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "held = bytearray(64_000_000); print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert 64_000_000 < inside.memory(Path(f"/proc/{child.pid}")) < 128_000_000
+    child.communicate(b"\n")
+    assert inside.memory(Path(f"/proc/{child.pid}")) == 0
+
+
 def test_writing_says_why_not(tmp_path: Path) -> None:
     assert inside.why_unwritable(str(tmp_path)) == ""
     assert not list(tmp_path.iterdir())
@@ -300,6 +361,25 @@ def test_options_of_the_environment_stand_first(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ("docker", [{"Config": {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}}]),
+        ("podman", [{"Config": {"User": "1:0"}, "Healthcheck": {"Test": ["CMD"]}}]),
+        ("buildah", {"Docker": {"config": {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}}}),
+    ],
+)
+def test_each_engine_tells_the_configuration_in_its_way(
+    engine: str, told: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = tmp_path / engine
+    stub.write_text(f"#!/bin/sh\necho '{json.dumps(told)}'\n")
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("GRADCAM_ENGINE_OPTIONS", raising=False)
+    assert image_config(engine, "x") == {"User": "1:0", "Healthcheck": {"Test": ["CMD"]}}
+
+
 def test_docker_is_asked_for_a_confined_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +397,8 @@ def test_docker_is_asked_for_a_confined_container(
     container.remove()
     run, port, kill, remove = (tmp_path / "asked").read_text().splitlines()
     for part in (
-        "--read-only",
+        "--read-only ",
+        "--read-only-tmpfs=false",
         "--cap-drop ALL",
         "--security-opt no-new-privileges",
         "--tmpfs /run/gradcam:rw,",

@@ -109,6 +109,14 @@ def test_wheels_are_installed_by_hash_only() -> None:
             assert flag in command
 
 
+def test_labels_are_not_those_of_another_revision() -> None:
+    """buildah looks labels up in its cache without their values; a command, with them."""
+    last = _DOCKERFILE.rpartition("\nFROM ")[2]
+    before_labels = last.partition("\nLABEL ")[0]
+    (command,) = re.findall(r"^RUN (.*)$", before_labels, re.MULTILINE)
+    assert {"$VERSION", "$REVISION"} <= set(re.findall(r"\$\w+", command))
+
+
 # --- build_image.sh, with an engine that writes down what it is asked -----------------------------
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from image import materials
-from image.trim import trim
+from image.trim import trim, unnamed
 from repository import ROOT
 
 
@@ -33,6 +33,7 @@ _GOES = [
     "sympy/core/tests/test_basic.py",
     "networkx/algorithms/tests/test_dag.py",
     "setuptools/cli-64.exe",
+    "nvidia/cu13/lib/libcusolverMg.so.12",
 ]
 _STAYS = [
     "torch/__init__.py",
@@ -61,6 +62,19 @@ def test_only_what_nothing_runs_is_taken_out(tmp_path: Path) -> None:
     # compiled, and told never to look at the source again: flags 1 is a hash that is not checked
     (compiled,) = (packages / "sympy" / "core" / "__pycache__").glob("basic.*.pyc")
     assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00"
+
+
+def test_a_spare_library_goes_unless_one_that_stays_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "nvidia" / "cu13" / "lib"
+    alone = put(folder / "libcusolverMg.so.12", "libcusolver.so.12")
+    named = put(folder / "libnvrtc.alt.so.13", "libnvrtc-builtins.alt.so.13.0")
+    by_what_is_named = put(folder / "libnvrtc-builtins.alt.so.13.0")
+    put(folder / "libcusolver.so.12")
+    put(folder / "empty.so", "")
+    put(tmp_path / "cuda" / "catalogue.py", "'libcusolverMg.so.12'")  # loads it for whoever asks
+    assert unnamed(tmp_path) == {alone, named, by_what_is_named}
+    put(tmp_path / "torch" / "lib" / "libtorch_cuda.so", "... libnvrtc.alt.so.13 ...")
+    assert unnamed(tmp_path) == {alone}
 
 
 def test_it_says_how_much_went(tmp_path: Path) -> None:

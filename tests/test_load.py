@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     lock = threading.Lock()
     seen: list[tuple[tuple[str, int], str, bytes, str | None]]
+    ids: ClassVar[list[str | None]] = []
     open_now: int
     peak: int
 
@@ -30,6 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.lock:
             number = len(kind.seen)
             kind.seen.append((self.client_address, self.path, body, self.headers["X-Told"]))
+            kind.ids.append(self.headers["X-Request-Id"])
             kind.open_now += 1
             kind.peak = max(kind.peak, kind.open_now)
         if self.path == "/slow":
@@ -57,9 +60,20 @@ class Server(ThreadingHTTPServer):
         """Says nothing of connections that are broken on purpose."""
 
 
+class Forgetful(Server):
+    """Closes the first connection before anything came over it, as nginx does one that is idle."""
+
+    connections = 0
+
+    def verify_request(self, *_: object) -> bool:
+        self.connections += 1
+        return self.connections > 1
+
+
 @pytest.fixture
 def server() -> Iterator[str]:
     Handler.seen, Handler.open_now, Handler.peak = [], 0, 0
+    Handler.ids.clear()
     with Server(("127.0.0.1", 0), Handler) as running, ThreadPoolExecutor(1) as pool:
         pool.submit(running.serve_forever, 0.01)
         yield f"http://127.0.0.1:{running.server_address[1]}"
@@ -124,9 +138,33 @@ def test_broken_connections_are_no_answers_and_are_opened_anew(server: str) -> N
     assert (found.errors, found.received, found.bytes_per_answer) == (2, 200, 100)
 
 
+def test_a_connection_that_was_closed_while_it_was_idle_is_replaced() -> None:
+    Handler.seen, Handler.open_now, Handler.peak = [], 0, 0
+    due = {seed: poisson_arrivals(1, 1, seed).tolist() for seed in range(99)}
+    seed = next(seed for seed, times in due.items() if len(times) == 1 and times[0] > 0.5)
+    with Forgetful(("127.0.0.1", 0), Handler) as running, ThreadPoolExecutor(1) as pool:
+        pool.submit(running.serve_forever, 0.01)
+        shots = [Shot(f"http://127.0.0.1:{running.server_address[1]}/", b"one")]
+        found = open_loop(shots, 1, 1, seed, clients=1)  # one request, long after the connection
+        running.shutdown()
+    assert running.connections == 2
+    assert found.statuses.tolist() == [200]
+    assert [seen[2] for seen in Handler.seen] == [b"one"]  # it was sent once
+
+
+def test_requests_have_ids_where_asked_for(server: str) -> None:
+    found = open_loop([Shot(server, b"")], 20, 0.5, 0, ids="run-")
+    assert set(Handler.ids) == {f"run-{number}" for number in range(len(found.latencies))}
+    assert len(Handler.ids) == len(found.latencies) > 0
+    Handler.ids.clear()
+    open_loop([Shot(server, b"")], 20, 0.5, 0)
+    assert set(Handler.ids) == {None}
+
+
 def test_a_server_that_is_down_answers_nothing() -> None:
     found = closed_loop([Shot("http://127.0.0.1:1/", b"")], 1, requests=2)
     assert found.statuses.tolist() == [NO_ANSWER] * 2
+    assert found.reasons == {"ConnectionRefusedError": 2}
     assert found.rate == 0
     assert np.isnan(found.bytes_per_answer)
 

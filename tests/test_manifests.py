@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from scaling.hpa import SHIPPED, Policy
+from scaling.signals import Targets
 
 from gradcam.version import __version__
 from manifests.checking import check
@@ -68,7 +70,7 @@ def test_a_change_of_the_configuration_rolls_the_pods(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_have_the_version_of_the_code(name: str) -> None:
-    tag = __version__ if name == "gpu" else f"{__version__}-cpu"
+    tag = __version__ if name.endswith("gpu") else f"{__version__}-cpu"
     images = [box["image"] for pod in pods_of(rendered(name)) for _, box in pod.containers]
     assert f"torchserve-gradcam:{tag}" in images
 
@@ -107,9 +109,45 @@ def test_kserve_runs_the_same_pod() -> None:
     assert {**other, "name": box["name"]} == box
 
 
-@pytest.mark.parametrize("name", ["autoscale-keda"])
+@pytest.mark.parametrize("name", ["autoscale-keda", "autoscale-keda-gpu"])
 def test_an_autoscaled_deployment_has_no_number_of_its_own(name: str) -> None:
     assert "replicas" not in only(rendered(name), "Deployment")["spec"]
+
+
+def test_on_gpus_requests_take_the_place_of_busy_workers() -> None:
+    usual, gpu = (
+        {one["name"]: one for one in only(rendered(name), "ScaledObject")["spec"]["triggers"]}
+        for name in ("autoscale-keda", "autoscale-keda-gpu")
+    )
+    assert set(usual) - set(gpu) == {"busy-workers"}
+    assert set(gpu) - set(usual) == {"requests"}
+    assert gpu["pending-requests"]["metadata"].pop("threshold") == "8"
+    del usual["pending-requests"]["metadata"]["threshold"]
+    for name in ("queue-seconds", "pending-requests"):
+        assert gpu[name] == usual[name]
+
+
+def test_the_autoscaler_is_as_quick_as_the_simulated_one() -> None:
+    spec = only(rendered("autoscale-keda"), "ScaledObject")["spec"]
+    told = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    up, down = (
+        {
+            Policy(
+                one["periodSeconds"],
+                pods=one["value"] if one["type"] == "Pods" else 0,
+                share=one["value"] / 100 if one["type"] == "Percent" else 0.0,
+            )
+            for one in told[way]["policies"]
+        }
+        for way in ("scaleUp", "scaleDown")
+    )
+    assert (set(SHIPPED.up), set(SHIPPED.down)) == (up, down)
+    assert told["scaleUp"]["stabilizationWindowSeconds"] == SHIPPED.up_window
+    assert told["scaleDown"]["stabilizationWindowSeconds"] == SHIPPED.down_window
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (SHIPPED.least, SHIPPED.most)
+    thresholds = [float(one["metadata"]["threshold"]) for one in spec["triggers"]]
+    targets = Targets()
+    assert thresholds == [targets.busy, targets.queue_seconds, targets.pending]
 
 
 def written(folder: Path) -> None:
@@ -177,6 +215,9 @@ def test_every_autoscaler_in_the_documents_asks_what_keda_asks(tmp_path: Path) -
     assert names == [one["name"]["as"] for one in rules]
     targets = [one["external"]["target"] for one in scaler["spec"]["metrics"]]
     assert [one["type"] for one in targets] == [one["metricType"] for one in triggers]
+    keda = only(rendered("autoscale-keda"), "ScaledObject")["spec"]["advanced"]
+    behaviour = keda["horizontalPodAutoscalerConfig"]["behavior"]
+    assert scaler["spec"]["behavior"] == behaviour
     service = only(render(command, tmp_path / "deployment" / "kserve"), "InferenceService")
     metrics = service["spec"]["predictor"]["autoScaling"]["metrics"]
     assert [squeezed(one["external"]["metric"]["query"]) for one in metrics] == [asked[0], asked[2]]

@@ -1,18 +1,18 @@
 """The init container's script: only archives with the checksum that is expected are served.
 
-rclone itself is used where it is on the path, with a folder as its remote; elsewhere a script of
-three lines stands in for its ``copy``.
+Once with rclone itself and a folder as its remote, and once with a script of three lines in place
+of its ``copy``, which is there where rclone cannot be had.
 """
 
 import hashlib
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from debian_tools import NoProgramError, find_program
 from repository import ROOT
 
 FETCH = ROOT / "kubernetes" / "components" / "model-store-s3" / "fetch.sh"
@@ -31,10 +31,13 @@ def copying(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, str]
     """The environment in which ``rclone`` copies from ``tmp_path/store``."""
     environment = {**os.environ, "STORE": str(tmp_path / "store")}
     if request.param == "rclone":
-        if shutil.which("rclone") is None:
-            pytest.skip("an extra: rclone is not on the path")
+        try:
+            folder = find_program("rclone").parent
+        except NoProgramError as error:
+            pytest.skip(str(error))
         remote = {"TYPE": "alias", "REMOTE": environment["STORE"]}
-        return environment | {f"RCLONE_CONFIG_STORE_{key}": value for key, value in remote.items()}
+        told = {f"RCLONE_CONFIG_STORE_{key}": value for key, value in remote.items()}
+        return environment | told | {"PATH": f"{folder}:{environment['PATH']}"}
     program = tmp_path / "bin" / "rclone"
     program.parent.mkdir()
     program.write_text(STAND_IN)

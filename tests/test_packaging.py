@@ -120,16 +120,15 @@ def test_options_end_up_in_the_configuration(packager: Packager, tmp_path: Path)
     archive = packager.make(
         *MANY,
         *("--layer", "stage3", "--method", "gradcam", "--resize", "200", "--crop-size", "160x192"),
-        *("--batch-size", "3", "--max-batch-delay", "70", "--workers", "2"),
+        *("--batch-size", "3", "--max-batch-delay", "70", "--workers", "2", "--queue-size", "20"),
         *("--limit", "max_pixels=1000000", "--limit", "max_targets=2"),
         *("--execution", "precision=bf16", "--execution", "threads=2", "--reduced-decoding"),
         to=tmp_path,
     )
     config = config_in(archive)
-    told = {
-        name: config[name] for name in ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay")
-    }
-    assert told == {"minWorkers": 2, "maxWorkers": 2, "batchSize": 3, "maxBatchDelay": 70}
+    told = {"minWorkers": 2, "maxWorkers": 2, "batchSize": 3, "maxBatchDelay": 70}
+    assert {name: config[name] for name in told} == told
+    assert config["jobQueueSize"] == 20
     section = config["handler"]["gradcam"]
     assert (section["architecture"], section["num_classes"]) == (ARCHITECTURE, 4)
     assert (section["layer"], section["method"]) == ("stage3", "gradcam")
@@ -238,9 +237,11 @@ def test_weights_in_every_kind_of_file(packager: Packager, tmp_path: Path, kind:
 def test_if_changed_packages_only_what_changed(packager: Packager, tmp_path: Path) -> None:
     archive = packager.make(*MANY, to=tmp_path)
     first, made = archive.read_bytes(), archive.stat().st_mtime_ns
-    assert packager.run(*MANY, "--if-changed", to=tmp_path).code == 0
+    again = packager.run(*MANY, "--if-changed", to=tmp_path)
+    assert (again.code, again.out) == (0, "")
     assert archive.stat().st_mtime_ns == made
-    packager.make(*MANY, "--if-changed", "--layer", "stage3", to=tmp_path)
+    anew = packager.run(*MANY, "--if-changed", "--layer", "stage3", to=tmp_path)
+    assert f"{archive} was made from other options or files, and is made anew" in anew.out
     assert archive.read_bytes() != first
     packager.make(*MANY, "--if-changed", to=tmp_path)
     assert archive.read_bytes() == first

@@ -88,6 +88,10 @@ OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "a limit's value": ((*MANY, "--limit", "max_pixels=many"), ("max_pixels", "many")),
     "a limit without a value": ((*MANY, "--limit", "max_pixels"), ("KEY=VALUE",)),
     "a crop size": ((*MANY, "--crop-size", "12xx"), ("--crop-size", "HxW")),
+    "a queue that holds no batch": (
+        (*MANY, "--batch-size", "8", "--queue-size", "7"),
+        ("--queue-size 7", "--batch-size 8"),
+    ),
     "a size of nothing": ((*MANY, "--resize", "0"), ("--resize", "above 0")),
     "a name": ((*MANY, "--model-name", "my model"), ("--model-name 'my model'",)),
     "a version": ((*MANY, "--version", "new"), ("--version 'new'",)),

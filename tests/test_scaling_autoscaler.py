@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from scaling.hpa import Autoscaler, Behaviour, Policy, by_average, by_utilisation, by_value
 from scaling.prometheus import Prometheus, Sample
+from scaling.signals import SIGNALS, Targets, View
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_least_and_most_hold() -> None:
 
 
 def sample(time: float, count: float, pending: float = 0) -> Sample:
-    return Sample(time, 2 * count, count, count, count, pending)
+    return Sample(time, 2 * count, count, 3 * count, count, 5 * count, pending)
 
 
 def test_a_rate_over_a_full_window() -> None:
@@ -93,7 +94,7 @@ def test_a_rate_over_a_full_window() -> None:
     for time in range(0, 121, 15):
         prometheus.scraped("pod", sample(time, 3 * time))
     (rates,) = prometheus.rates(120)
-    assert rates == pytest.approx((6, 3, 3, 3))
+    assert rates == pytest.approx((6, 3, 9, 3, 15))
 
 
 def test_the_rate_of_a_new_pod_is_too_low_at_first() -> None:
@@ -103,14 +104,31 @@ def test_the_rate_of_a_new_pod_is_too_low_at_first() -> None:
     assert prometheus.rates(105) == []
     prometheus.scraped("pod", sample(120, 1045))
     (rates,) = prometheus.rates(120)
-    assert rates.requests == pytest.approx(45 * (15 + 7.5) / 15 / 60)
+    assert rates.answered == pytest.approx(45 * (15 + 7.5) / 15 / 60)
 
 
 def test_a_counter_was_never_below_zero() -> None:
     prometheus = Prometheus(60)
     prometheus.scraped("pod", sample(105, 0))
     prometheus.scraped("pod", sample(120, 45))
-    assert prometheus.rates(120)[0].requests == pytest.approx(45 / 60)
+    assert prometheus.rates(120)[0].answered == pytest.approx(45 / 60)
+
+
+def test_workers_at_work_are_counted_by_batch_and_requests_as_they_come() -> None:
+    """A worker does a batch of four in half a second, every second, and refuses four of eight.
+
+    Each waited for 0.6 s, more than twice the target, and none waits now.
+    """
+    prometheus = Prometheus(60)
+    for time in range(0, 61, 15):
+        # latency, queue, asked, answered, worked
+        counters = (4 * 1.1 * time, 4 * 0.6 * time, 8.0 * time, 4.0 * time, 0.5 * time)
+        prometheus.scraped("pod", Sample(time, *counters, pending=0))
+    view = View(60, current=1, ready=1, workers=1, prometheus=prometheus, processor=())
+    targets = Targets(busy=0.22, rate=3.0)
+    assert SIGNALS["workers"](view, targets) == [3, 3, 0]  # 0.5 / 0.22, 0.6 / 0.25
+    assert SIGNALS["in service"](view, targets) == [10, 3, 0]  # four at a time count fourfold
+    assert SIGNALS["requests"](view, targets) == [3, 3, 0]  # 8 / 3
 
 
 def test_a_pod_that_is_gone_leaves_its_counters_in_the_window_but_no_gauge() -> None:

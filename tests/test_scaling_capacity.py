@@ -120,7 +120,13 @@ def test_tune_gives_the_times() -> None:
         setup = {"precision": precision, "workers": workers, "batch_size": size, "delay": 5}
         return {"setup": setup, "rate": rate}
 
-    document = [entry("fp32", 2, 8, 350.0), entry("bf16", 2, 8, 447.0), entry("bf16", 2, 2, 326.0)]
+    refused = {"setup": entry("fp32", 2, 16, 0.0)["setup"], "reason": "no memory"}
+    document = [
+        refused,
+        entry("fp32", 2, 8, 350.0),
+        entry("bf16", 2, 8, 447.0),
+        entry("bf16", 2, 2, 326.0),
+    ]
     assert tuned(document, 2) == pytest.approx({8: 16 / 447, 2: 4 / 326})
     with pytest.raises(ValueError, match="--workers"):
         tuned(document, 1)

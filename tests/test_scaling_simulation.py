@@ -80,6 +80,8 @@ def test_nothing_is_lost_and_the_counters_say_so(balancing: str) -> None:
     answered = ~np.isnan(served.latencies)
     assert 0.2 < served.refused / len(arrivals) < 0.5
     assert sum(pod.answered for pod in pods) == answered.sum() == len(arrivals) - served.refused
+    assert sum(pod.asked for pod in pods) == len(arrivals)
+    assert all(pod.worked_seconds == pytest.approx(pod.busy_seconds(1e9)) for pod in pods)
     assert sum(pod.latency_seconds for pod in pods) == pytest.approx(
         served.latencies[answered].sum()
     )

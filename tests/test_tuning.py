@@ -11,13 +11,24 @@ import pytest
 import yaml
 
 import tune
+from gradcam import arranging
 from gradcam.settings import read_settings
 from live.archives import package_demo
 from torchserve_process import TorchServeError
-from tune import read_config, rewrite
-from tuning import Measured, Refused, Setup, best, configured, divisions, search
+from tune import own_precision, read_config, rewrite
+from tuning import (
+    PRECISIONS,
+    Choices,
+    Measured,
+    Refused,
+    Setup,
+    best,
+    configured,
+    divisions,
+    search,
+)
 
-PLAIN = Setup("fp32", 1, 2)
+PLAIN = Setup("fp32", 1, 2, 8, 5)
 
 
 def measured(setup: Setup = PLAIN, rate: float = 10, busy: float = 0.5, **more: float) -> Measured:
@@ -43,7 +54,7 @@ def test_workers_share_the_cores(cores: int, workers: list[int]) -> None:
 
 def test_no_division_leaves_a_core_idle() -> None:
     for cores in range(1, 200):
-        tried = search(cores, ["fp32"], measured, 1.0)
+        tried = search(Choices(cores, ("fp32",)), measured, 1.0)
         assert all(one.setup.workers * one.setup.threads == cores for one in tried)
 
 
@@ -81,7 +92,7 @@ def test_what_is_best_so_far_is_what_the_next_vary() -> None:
             + (20 if setup.delay == 20 else 0)
         )
 
-    found = list(search(4, ["fp32", "bf16"], of(score), 1.0))
+    found = list(search(Choices(4, ("fp32", "bf16")), of(score), 1.0))
     tried = [one.setup for one in found]
 
     assert best(found, 1.0) == measured(Setup("bf16", 2, 2, 4, 20), rate=135)
@@ -94,10 +105,10 @@ def test_a_setup_that_cannot_be_served_is_passed_over() -> None:
             return Refused(setup, "no memory")
         return measured(setup, rate=setup.workers)
 
-    found = list(search(4, ["fp32"], measure, 1.0))
+    found = list(search(Choices(4, ("fp32",)), measure, 1.0))
     refused = [one.setup for one in found if isinstance(one, Refused)]
 
-    assert refused == [Setup("fp32", 4, 1), Setup("fp32", 2, 2, 16)]
+    assert refused == [Setup("fp32", 4, 1, 8, 5), Setup("fp32", 2, 2, 16, 5)]
     leader = best(found, 1.0)
     assert leader is not None
     assert leader.setup.workers == 2
@@ -105,8 +116,34 @@ def test_a_setup_that_cannot_be_served_is_passed_over() -> None:
 
 
 def test_where_nothing_can_be_served_no_more_is_tried_than_the_divisions() -> None:
-    found = list(search(2, ["fp32", "bf16"], lambda setup: Refused(setup, "no memory"), 1.0))
+    def refuse(setup: Setup) -> Refused:
+        return Refused(setup, "no memory")
+
+    found = list(search(Choices(2, ("fp32", "bf16")), refuse, 1.0))
     assert len(found) == 4
+
+
+def test_only_named_sizes_and_delays_are_tried_and_no_more_setups_than_announced() -> None:
+    choices = Choices(4, ("fp32",), batch_sizes=(3, 4), delays=(50,))
+    found = list(search(choices, of(lambda setup: setup.batch_size), 1.0))
+
+    assert {(one.setup.batch_size, one.setup.delay) for one in found} == {(3, 50), (4, 50)}
+    assert found[0].setup.batch_size == 4  # the nearest to 8
+    assert len(found) == choices.most == 4
+
+
+@pytest.mark.parametrize("cores", [1, 2, 4, 12])
+def test_what_is_announced_is_what_is_tried_where_all_can_be_served(cores: int) -> None:
+    choices = Choices(cores, ("fp32", "bf16"))
+    assert len(list(search(choices, measured, 1.0))) == choices.most
+
+
+def test_an_archives_own_precision_is_what_it_says_or_the_handlers_default() -> None:
+    named = {"handler": {"gradcam": {"execution": {"precision": "bf16"}}}}
+    left = {"handler": {"gradcam": {"architecture": "resnet18", "num_classes": 3}}}
+    assert own_precision(named) == "bf16"
+    assert own_precision(left) == read_settings(left).execution.precision
+    assert tuple(arranging.PRECISIONS) == PRECISIONS
 
 
 @pytest.fixture
@@ -199,3 +236,26 @@ def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:
         archive.writestr("model-config.yaml", "batchSize: 3\n")
     with pytest.raises(KeyError):
         read_config(path)
+
+
+def test_a_file_that_is_not_there_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tune.py", "nowhere.mar"])
+    with pytest.raises(SystemExit) as refusal:
+        tune.main()
+    assert refusal.value.code == 2
+    assert "there is no file nowhere.mar" in capsys.readouterr().err
+
+
+def test_what_was_found_is_written_after_each_setup(
+    tuned: Callable[[set[int]], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(found: object, _limit: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuning.best", stop)  # after the divisions, before anything is varied
+    with pytest.raises(KeyboardInterrupt):
+        tuned(set())
+    tried = json.loads((tmp_path / "out/tuning.json").read_text())
+    assert [one["setup"]["workers"] for one in tried] == [1, 2]

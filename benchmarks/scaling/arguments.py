@@ -70,6 +70,8 @@ def tuned(document: list[dict[str, object]], workers: int) -> dict[int, float]:
     """
     found: dict[object, dict[int, float]] = {}
     for measured in document:
+        if "reason" in measured:  # it could not be served
+            continue
         setup = measured["setup"]
         assert isinstance(setup, dict)
         rate = measured["rate"]

@@ -127,7 +127,8 @@ class _Control:
         ]
         self._worked = worked
         for pod in self._cluster.ready:
-            counters = (pod.latency_seconds, pod.queue_seconds, pod.answered, pod.batches)
+            seconds = (pod.latency_seconds, pod.queue_seconds)
+            counters = (*seconds, pod.asked, pod.answered, pod.worked_seconds)
             self._prometheus.scraped(pod, Sample(now, *counters, pending=pod.pending))
         self._again(now, setup.scrape, self._scrape)
 

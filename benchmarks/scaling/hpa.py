@@ -105,13 +105,13 @@ class Behaviour:
     most: int = 20
 
 
-SHIPPED = Behaviour(
-    up=(Policy(60, share=1.0), Policy(60, pods=2)),
-    down=(Policy(60, pods=1),),
-    least=2,
-    most=10,
+SHIPPED = Behaviour(down=(Policy(60, pods=1),), least=2, most=10)
+"""What ``kubernetes/components/autoscale-keda`` sets: up as Kubernetes does, down one a minute."""
+
+SLOWER = Behaviour(
+    up=(Policy(60, share=1.0), Policy(60, pods=2)), down=SHIPPED.down, least=2, most=10
 )
-"""What ``kubernetes/components/autoscale-keda`` sets."""
+"""The same, but twice as many or two more in a minute at most."""
 
 
 @dataclass

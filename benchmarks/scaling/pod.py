@@ -35,15 +35,18 @@ class Pod:
         queue: Numbers of the requests that wait, those of a batch that is being gathered included.
         gathering: Whether a free worker waits for the batch to fill.
         working: How many workers work.
-        answered: Requests so far, as ``ts_inference_requests_total`` counts them.
+        asked: Requests that came, refused ones among them: ``ts_inference_requests_total``.
+        answered: Those that are done: ``gradcam_batch_size_sum``.
         latency_seconds: Of them, summed: ``ts_inference_latency_microseconds`` in seconds.
         queue_seconds: That part of them that they waited: ``ts_queue_latency_microseconds``.
+        worked_seconds: Of the batches that are done: the handler's three sums of seconds.
         batches: How many are done: ``gradcam_batch_size_count``.
     """
 
     __slots__ = (
-        *("answered", "batches", "gathering", "latency_seconds", "queue", "queue_seconds"),
-        *("working", "_busy_seconds", "_events", "_journal", "_replica", "_seconds_of"),
+        *("answered", "asked", "batches", "gathering", "latency_seconds", "queue"),
+        *("queue_seconds", "worked_seconds", "working"),
+        *("_busy_seconds", "_events", "_journal", "_replica", "_seconds_of"),
         *("_since", "_stretch", "_ticket"),
     )
 
@@ -61,9 +64,11 @@ class Pod:
         self.queue: list[int] = []
         self.gathering = False
         self.working = 0
+        self.asked = 0
         self.answered = 0
         self.latency_seconds = 0.0
         self.queue_seconds = 0.0
+        self.worked_seconds = 0.0
         self.batches = 0
         self._replica, self._journal, self._events = replica, journal, events
         self._seconds_of = [replica.times.of(size) for size in range(replica.batch_size + 1)]
@@ -89,6 +94,7 @@ class Pod:
     def take(self, number: int, now: float) -> bool:
         """Takes a request; False where it is refused, because the queue is full."""
         queue = self.queue
+        self.asked += 1
         if self.gathering:
             queue.append(number)
             if len(queue) >= self._replica.batch_size:
@@ -141,6 +147,7 @@ class Pod:
         self.batches += 1
         self.latency_seconds += size * now - arrived
         self.queue_seconds += size * begun - arrived
+        self.worked_seconds += now - begun
         self._count_work(now, -1)
         if self.queue and not self.gathering:
             self._gather(now)

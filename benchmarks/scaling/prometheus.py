@@ -13,16 +13,18 @@ class Sample(NamedTuple):
         time: Of the scrape, in seconds.
         latency: ``ts_inference_latency_microseconds``, in seconds.
         queue: ``ts_queue_latency_microseconds``, in seconds.
-        requests: ``ts_inference_requests_total``.
-        batches: ``gradcam_batch_size_count``.
+        asked: ``ts_inference_requests_total``, of which some were refused.
+        answered: ``gradcam_batch_size_sum``.
+        worked: ``gradcam_decode_seconds_sum``, ``_compute_`` and ``_render_`` together.
         pending: ``gradcam_pending_requests``, a gauge.
     """
 
     time: float
     latency: float
     queue: float
-    requests: float
-    batches: float
+    asked: float
+    answered: float
+    worked: float
     pending: float
 
 
@@ -31,8 +33,9 @@ class Rates(NamedTuple):
 
     latency: float
     queue: float
-    requests: float
-    batches: float
+    asked: float
+    answered: float
+    worked: float
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Prometheus:
 
 
 def _rates(samples: deque[Sample], now: float, window: float) -> Rates | None:
-    """``rate`` of the four counters of a pod; None of fewer than two samples.
+    """``rate`` of the counters of a pod; None of fewer than two samples.
 
     The increase between the first and the last sample is extended to the edges of the window, by
     half the distance of samples at most where the series begins or ends within it, and not beyond
@@ -102,6 +105,7 @@ def _rates(samples: deque[Sample], now: float, window: float) -> Rates | None:
     return Rates(
         rate(first.latency, last.latency),
         rate(first.queue, last.queue),
-        rate(first.requests, last.requests),
-        rate(first.batches, last.batches),
+        rate(first.asked, last.asked),
+        rate(first.answered, last.answered),
+        rate(first.worked, last.worked),
     )

@@ -34,8 +34,8 @@ class Targets:
 
     Attributes:
         busy: Share of a replica's workers that is at work.
-        rate: Requests per second of a replica, from the capacity model; the overlay has none.
-        queue_seconds: ``rate(queue) / rate(requests) / 1e6``, of all replicas together.
+        rate: Requests per second that a replica is asked, from the capacity model.
+        queue_seconds: ``rate(queue) / rate(answered) / 1e6``, of all replicas together.
         pending: Requests in a replica's queue.
         processor: Share of the requested processor.
         counter: Microseconds of the raw counter in TorchServe's example.
@@ -54,7 +54,7 @@ Signal = Callable[[View, Targets], list[int | None]]
 
 def workers(view: View, targets: Targets) -> list[int | None]:
     """Workers at work, seconds in the queue, and requests that wait: the overlay's three."""
-    return _with_queue(view, _workers_at_work, targets.busy * view.workers, targets)
+    return _with_queue(view, lambda rates: rates.worked, targets.busy * view.workers, targets)
 
 
 def in_service(view: View, targets: Targets) -> list[int | None]:
@@ -64,8 +64,8 @@ def in_service(view: View, targets: Targets) -> list[int | None]:
 
 
 def requests(view: View, targets: Targets) -> list[int | None]:
-    """Requests per second instead of workers at work; the other two as they are."""
-    return _with_queue(view, lambda rates: rates.requests, targets.rate, targets)
+    """Requests per second instead of workers at work, refused ones too; the other two stay."""
+    return _with_queue(view, lambda rates: rates.asked, targets.rate, targets)
 
 
 def raw_counter(view: View, targets: Targets) -> list[int | None]:
@@ -101,24 +101,14 @@ SIGNALS: Mapping[str, Signal] = {
 """By name."""
 
 
-def _workers_at_work(rates: Rates) -> float:
-    """Requests in service over the mean size of a batch.
-
-    A little too many, as larger batches take longer and hold more of the requests.
-    """
-    if rates.requests <= 0:
-        return 0.0
-    return max(rates.latency - rates.queue, 0.0) * rates.batches / rates.requests
-
-
 def _with_queue(
     view: View, measure: Callable[[Rates], float], target: float, targets: Targets
 ) -> list[int | None]:
     """What is measured of each pod, and what waits."""
     pods = view.prometheus.rates(view.now)
     pending = sum(sample.pending for sample in view.prometheus.last())
-    requests = sum(rates.requests for rates in pods)
-    queued = sum(rates.queue for rates in pods) / requests if requests > 0 else 0.0
+    answered = sum(rates.answered for rates in pods)
+    queued = sum(rates.queue for rates in pods) / answered if answered > 0 else 0.0
     return [
         by_average(sum(measure(rates) for rates in pods), target, view.current),
         by_value(queued, targets.queue_seconds, view.current, view.ready),

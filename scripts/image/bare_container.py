@@ -127,7 +127,7 @@ def _mounts(root: Path, keys: Path) -> str:
         "mount --make-rprivate /",
         f"mount --bind {quoted} {quoted}",
         f"mount -t proc proc {quoted}/proc",
-        f"mount --rbind /sys {quoted}/sys",
+        f"mount -t sysfs -o ro,nosuid,nodev,noexec sysfs {quoted}/sys",
         f"mount -t tmpfs -o nosuid,noexec,mode=755,size=64k tmpfs {quoted}/dev",
         f"mkdir {quoted}/dev/shm",
     ]

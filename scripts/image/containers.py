@@ -110,11 +110,13 @@ class DockerContainer:
         self._asked = 0.0
         arguments = ["run", "--detach", "--read-only", "--cap-drop", "ALL"]
         arguments += ["--security-opt", "no-new-privileges"]
+        if engine == "podman":  # which else adds writable folders to a read-only root
+            arguments.append("--read-only-tmpfs=false")
         for folder, size in WRITABLE.items():
             if folder == "/dev/shm":
                 arguments += ["--shm-size", size]
             else:
-                arguments += ["--tmpfs", f"{folder}:rw,nosuid,nodev,mode=1777,size={size}"]
+                arguments += ["--tmpfs", f"{folder}:rw,nosuid,nodev,noexec,mode=1777,size={size}"]
         arguments += ["--volume", f"{wanted.keys}:/etc/gradcam/keys:ro"]
         for port in (DOOR_PORT, METRICS_PORT):
             arguments += ["--publish", f"127.0.0.1::{port}"]
@@ -178,4 +180,6 @@ def image_config(engine: str, image: str) -> dict[str, object]:
     if engine == "buildah":
         told = json.loads(ask(engine, "inspect", "--type", "image", image))["Docker"]
         return dict(told["config"])
-    return dict(json.loads(ask(engine, "image", "inspect", image))[0]["Config"])
+    told = json.loads(ask(engine, "image", "inspect", image))[0]
+    beside = {key: told[key] for key in ("Healthcheck",) if key in told}  # as podman has it
+    return {**told["Config"], **beside}

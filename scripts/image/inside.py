@@ -25,6 +25,7 @@ _COMPILERS = (
 )
 _INSTALLERS = ("pip", "ensurepip", "easy_install", "uv", "conda")
 _PLACES = ("/", "/opt/gradcam", "/opt/venv", "/model-store", "/etc/gradcam/keys")
+_WRITABLE = ("/run/gradcam", "/tmp", "/dev/shm")
 _OURS = ("/opt", "/model-store")
 _UNREAL = {"/proc", "/sys", "/dev", "/run", "/tmp"}
 _WEIGHTY = 10_000_000  # bytes from which a folder of packages is told by its name
@@ -65,6 +66,36 @@ def why_unwritable(folder: str) -> str:
         return os.strerror(error.errno or 0)
     path.unlink()
     return ""
+
+
+def writable_mounts(table: str) -> list[str]:
+    """Where something is mounted to be written to, but for what the kernel and devices are seen by.
+
+    Args:
+        table: The text of ``/proc/self/mountinfo``.
+    """
+    found = set()
+    for line in table.splitlines():
+        point, options = line.split()[4:6]
+        views = point.startswith(("/proc", "/sys", "/dev")) and point != "/dev/shm"
+        if "rw" in options.split(",") and not views:
+            found.add(point)
+    return sorted(found)
+
+
+def used(folder: str) -> int:
+    """Bytes that the file system there holds."""
+    told = os.statvfs(folder)
+    return (told.f_blocks - told.f_bfree) * told.f_frsize
+
+
+def memory(process: Path) -> int:
+    """Bytes of a process, what it shares counted in parts; nothing for one that has gone."""
+    try:
+        text = (process / "smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:")
 
 
 def listeners() -> list[str]:
@@ -130,9 +161,18 @@ def main() -> None:
     told = {
         "processes": processes(),
         "unwritable": {place: why_unwritable(place) for place in _PLACES},
-        "writable": {
-            place: why_unwritable(place) for place in ("/run/gradcam", "/tmp", "/dev/shm")
-        },
+        "writable": {place: why_unwritable(place) for place in _WRITABLE},
+        "mounts": [
+            point
+            for point in writable_mounts(Path("/proc/self/mountinfo").read_text())
+            if os.access(point, os.W_OK)  # /etc/hosts and the like are root's
+        ],
+        "used": {place: used(place) for place in _WRITABLE if Path(place).exists()},
+        "memory": sum(
+            memory(one)
+            for one in Path("/proc").iterdir()
+            if one.name.isdigit() and one.name != str(os.getpid())
+        ),
         "listeners": listeners(),
         "compilers": [name for name in _COMPILERS if shutil.which(name)],
         "installers": [*installers, *filter(shutil.which, _INSTALLERS)],

@@ -1,12 +1,13 @@
 """Makes a virtual environment smaller for serving, and compiles it. Standard library only.
 
-What goes is for compiling against (headers, static libraries, protoc), for another system, or
-packages' own tests. Bytecode is written unchecked: where nothing changes, no source need be
-compared with it.
+What goes is for compiling against (headers, static libraries, protoc), for another system,
+packages' own tests, or a library of CUDA that no other library names. Bytecode is written
+unchecked: where nothing changes, no source need be compared with it.
 """
 
 import argparse
 import compileall
+import mmap
 import py_compile
 import shutil
 import sys
@@ -24,6 +25,15 @@ UNUSED = (
     "mpmath/tests",
 )
 """What is taken out, as patterns from ``site-packages``."""
+
+SPARE = (
+    "nvidia/**/libcufftw.so*",
+    "nvidia/**/libcusolverMg.so*",
+    "nvidia/**/libnvblas.so*",
+    "nvidia/**/libnvrtc.alt.so*",
+    "nvidia/**/libnvrtc-builtins.alt.so*",
+)
+"""CUDA's second ways to what it has a first one for; one stays that a staying library names."""
 
 _EXAMPLE = """
 example:
@@ -64,7 +74,30 @@ def trim(site_packages: Path) -> int:
             elif path.is_symlink() or path.exists():  # not within a folder that has gone
                 freed += path.lstat().st_size
                 path.unlink()
+    for path in unnamed(site_packages):
+        freed += path.lstat().st_size
+        path.unlink()
     return freed
+
+
+def unnamed(site_packages: Path) -> set[Path]:
+    """Those of :data:`SPARE` that no library that stays would load, whether linked or by name."""
+    libraries = {path for path in site_packages.rglob("*.so*") if path.is_file()}
+    spare = {path for pattern in SPARE for path in site_packages.glob(pattern)}
+    while named := {one for one in spare if any(_names(other, one) for other in libraries - spare)}:
+        spare -= named
+    return spare
+
+
+def _names(library: Path, other: Path) -> bool:
+    if not library.stat().st_size:  # nothing cannot be mapped
+        return False
+    name = other.name.partition(".so")[0].encode() + b".so"
+    with (
+        library.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(name) >= 0
 
 
 def compile_all(site_packages: Path) -> bool:

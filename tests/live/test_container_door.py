@@ -196,6 +196,30 @@ class TestRequestIds:
         assert (reply.status, reply.headers["x-request-id"]) == (415, "trace-43")
 
 
+def test_metrics_are_counted_and_the_log_has_a_line_for_each_request(pod: Container) -> None:
+    """TorchServe would say each sample once more in its log, a dozen lines for every batch."""
+    counter = (
+        r'gradcam_requests_total\{model_name="demo",api="predictions",method="none",outcome="ok",'
+        r'Hostname="[^"]*",\} (\S+)'
+    )
+
+    def counted() -> float:
+        found = re.search(counter, pod.metrics.send("GET", "/metrics").body.decode())
+        return float(found[1]) if found else 0.0
+
+    assert _send(pod, cat_png(), "/predictions/demo", X_Request_Id="count-0").status == 200
+    pod.wait_until(lambda: '"count-0"' in pod.log() and counted() > 0, seconds=20)
+    before, said = counted(), len(pod.log())
+    for number in range(1, 9):
+        reply = _send(pod, cat_png(), "/predictions/demo", X_Request_Id=f"count-{number}")
+        assert reply.status == 200
+    pod.wait_until(lambda: '"count-8"' in pod.log() and counted() == before + 8, seconds=20)
+    lines = pod.log()[said:].splitlines()
+    ours = [line for line in lines if '"request_id":"count-' in line]
+    assert len(ours) == 8
+    assert [line for line in lines if line not in ours] == []
+
+
 def test_health_needs_no_key_and_the_command_agrees(pod: Container) -> None:
     for check in ("ready", "live", "startup"):
         assert pod.health(check)[0] == 200

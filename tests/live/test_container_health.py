@@ -41,6 +41,7 @@ class Life:
     full: Seen
     metrics_when_full: str
     at_full: list[Reply]
+    counted_when_full: float
     crashing: Seen
     given_up: Seen
     metrics_at_the_end: str
@@ -71,11 +72,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         pod.wait_ready()
         back = pod.seen()
 
+        before = _counted(pod)
         with ThreadPoolExecutor(6) as pool:
             asked = [pool.submit(_ask, pod, 6) for _ in range(6)]
             pod.wait_until(lambda: PENDING in _metrics(pod))
             full, metrics_when_full = pod.seen(), _metrics(pod)
             at_full = [one.result() for one in asked]
+        counted = _counted(pod) - before
 
         gate.crash()
         os.kill(int(pod.workers("gate")[0]["pid"]), signal.SIGKILL)
@@ -95,6 +98,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         full,
         metrics_when_full,
         at_full,
+        counted,
         crashing,
         given_up,
         metrics_at_the_end,
@@ -112,6 +116,11 @@ def _metrics(pod: Container) -> str:
     reply = pod.metrics.send("GET", "/metrics")
     assert reply.status == 200
     return reply.body.decode()
+
+
+def _counted(pod: Container) -> float:
+    lines = re.findall(r"^ts_inference_requests_total\{.*\} (\S+)$", _metrics(pod), re.MULTILINE)
+    return sum(map(float, lines))
 
 
 def test_a_model_that_still_loads(life: Life) -> None:
@@ -147,6 +156,11 @@ def test_a_full_queue_stays_ready_and_is_refused_at_the_door(life: Life) -> None
     assert PENDING in life.metrics_when_full
     assert f'gradcam_queue_capacity{{model_name="gate"}} {SLOTS}' in life.metrics_when_full
     assert "gradcam_ready 1" in life.metrics_when_full
+
+
+def test_torchserve_counts_what_it_refuses_too(life: Life) -> None:
+    """So its counter is what is asked for, and no number to divide the answered's seconds by."""
+    assert life.counted_when_full == len(life.at_full)
 
 
 def test_a_worker_that_crashes_over_and_over(life: Life) -> None:
