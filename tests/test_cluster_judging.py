@@ -265,6 +265,8 @@ def test_a_further_replica() -> None:
     assert "2 replicas without load; a further one wanted after 31 s" in seen.text
     full = read_account(LOAD | {"statuses": {"200": 40, "503": 60}})
     assert judge_scaling("", 2, 31.0, 21.0, full).verdict is Verdict.PASSED
+    torn = read_account(LOAD | {"statuses": {"200": 99, "0": 1}})
+    assert judge_scaling("", 2, 31.0, 21.0, torn).verdict is Verdict.FAILED
     shut = read_account(LOAD | {"statuses": {"0": 100}})
     assert judge_scaling("", 2, 31.0, 21.0, shut).verdict is Verdict.FAILED
 

@@ -13,6 +13,7 @@ from cluster.site import Site, is_ending, is_ready, name_of
 from cluster.steady import steady_load
 
 _HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
+_QUEUE_FULL = 503
 _TIMES = 4.0  # the steady load's rate
 _QUIET = 40.0  # seconds: two looks of an autoscaler, at its usual 15 s, and then some
 _LEAST = 0.1  # cores; what a pod does of itself stays below
@@ -49,7 +50,7 @@ def threshold(idle: Iterable[float]) -> float:
 
 
 def judge_scaling(which: str, before: int, wanted: float, ready: float, account: Account) -> Seen:
-    """A further replica; the load may well be more than the first ones can answer.
+    """A further replica; the load may be more than the first ones can answer, who refuse it then.
 
     Args:
         which: Autoscaler it was.
@@ -60,6 +61,9 @@ def judge_scaling(which: str, before: int, wanted: float, ready: float, account:
     """
     if not account.answered:
         return failed("none of the load was answered")
+    lost = [status for status in account.statuses if status not in (200, _QUEUE_FULL)]
+    if lost:
+        return failed(f"{told(account)}; others got {', '.join(map(str, lost))} (0: no answer)")
     return passed(
         f"{before} replicas without load; a further one wanted after {wanted:.0f} s of load, ready "
         f"{ready:.0f} s later ({which}); {told(account)}"
