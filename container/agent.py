@@ -92,6 +92,7 @@ class Agent:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256  # five, the default, are lost among many who ask at once
 
     def handle_error(self, *_: object) -> None:
         """Says so in one line; by default, a probe that gave up waiting is a traceback."""

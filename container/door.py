@@ -29,6 +29,13 @@ from container.settings import MODEL_NAME, Settings
 ANONYMOUS = "anonymous"
 """The name of everybody where keys are off."""
 
+SLOWEST = 150
+"""Seconds that the door waits for TorchServe's answer."""
+
+_LARGE_AT_ONCE = 32  # of one to four MB
+_HUGE_AT_ONCE = 8  # of at most 16 MiB: with a hundred smaller ones that wait, 360 MB in all
+_SHUTDOWN = SLOWEST + 60  # and for a body that comes slowly
+
 _TEMPLATE = Path(__file__).with_name("nginx.conf.template")
 _PLACE = re.compile(r"%([a-z_]+)%")
 
@@ -72,7 +79,9 @@ def render(settings: Settings, keys: Sequence[Key] | None, machine: Machine) -> 
     values: Mapping[str, str | list[str]] = {
         "user": f"user {machine.user};" if machine.user else "",
         "run": str(settings.run_dir),
-        "drain_limit": f"{max(1, round(settings.drain_limit))}",
+        "slowest": str(SLOWEST),
+        # of a change of keys too, so never less; when all ends, the entry point keeps its own limit
+        "shutdown": f"{max(_SHUTDOWN, round(settings.drain_limit))}",
         "max_body": str(settings.max_body),
         "keys": _keys(keys),
         "name": MODEL_NAME,
@@ -83,9 +92,15 @@ def render(settings: Settings, keys: Sequence[Key] | None, machine: Machine) -> 
         "listen_metrics": _listen(settings.listen, settings.metrics_port, machine),
         "own_errors": own_error_pages({}),
         "inference_errors": own_error_pages(own),
+        "health_errors": own_error_pages(dict.fromkeys((502, 504), "@no_health")),
         "served_errors": served_error_pages(),
         "refusals": refusal_locations(told, {"X-Request-Id": request}),
-        "read_body": [*_limit(settings.rate), "mirror /.read;", "empty_gif;"],
+        "read_body": [
+            *_limit(settings.rate),
+            f"limit_conn gradcam_large {_LARGE_AT_ONCE};",
+            f"limit_conn gradcam_huge {_HUGE_AT_ONCE};",
+            *("mirror /.read;", "empty_gif;"),
+        ],
         "agent_port": str(settings.agent_port),
     }
     return "".join(_fill(line, values) for line in _TEMPLATE.read_text("utf-8").splitlines(True))

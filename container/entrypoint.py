@@ -105,8 +105,8 @@ class Container:
         begun = time.monotonic()
         while self._nginx.status is None and self._signals < 2:
             if (passed := time.monotonic() - begun) > settings.drain_limit:
-                _say(f"not all was answered within {passed:.0f} s (GRADCAM_DRAIN_LIMIT)")
-                return 0
+                _say(f"LOST: not all was answered within {passed:.0f} s (GRADCAM_DRAIN_LIMIT)")
+                return 1
             time.sleep(_PERIOD)
         _say(f"the door is closed after {time.monotonic() - begun:.1f} s")
         return 0

@@ -87,12 +87,14 @@ class Monitor:
         threading.Thread(target=self._ask, args=(name,), name=f"canary {name}", daemon=True).start()
 
     def _ask(self, name: str) -> None:
-        outcome = ask_canary(self._server.inference, name, self._canary)
-        self._change(canary=(name, outcome))
-        if outcome:
-            print(f"gradcam: the canary of {name} has not succeeded: {outcome}", flush=True)
-            self._ended.wait(_BETWEEN_CANARIES)
-        self._asking.discard(name)
+        try:
+            outcome = ask_canary(self._server.inference, name, self._canary)
+            self._change(canary=(name, outcome))
+            if outcome:
+                print(f"gradcam: the canary of {name} has not succeeded: {outcome}", flush=True)
+                self._ended.wait(_BETWEEN_CANARIES)
+        finally:  # whatever went wrong, it is asked again
+            self._asking.discard(name)
 
     def _change(self, canary: tuple[str, str] | None = None, **changes: object) -> None:
         with self._lock:

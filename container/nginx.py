@@ -54,6 +54,8 @@ class Nginx:
     def reload(self, keys: Sequence[Key] | None) -> None:
         """Goes on with other keys; requests under way are finished by the old processes.
 
+        (They have ``SLOWEST`` seconds for it, which no request exceeds.)
+
         Raises:
             PartError: nginx refuses the configuration, and goes on with the old one.
         """

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-DRAINING, NOT_POSTED, NOT_GOT, READ = 418, 419, 420, 405
+DRAINING, NOT_POSTED, NOT_GOT, BAD_FORM, READ = 418, 419, 420, 421, 405
 """nginx's own codes, never sent: where a location hands a request on to another."""
 
 
@@ -60,6 +60,14 @@ REFUSALS: Sequence[Refusal] = (
         "this is not an HTTP request that can be read; check its first line, its headers and the "
         "length of its body",
         early=True,
+    ),
+    Refusal(
+        400,
+        "MalformedRequest",
+        "the form cannot be read; check its boundary, and the character sets that its parts name",
+        raised=(BAD_FORM,),
+        served=(403,),
+        place="400_form",
     ),
     Refusal(
         401,
@@ -118,7 +126,8 @@ REFUSALS: Sequence[Refusal] = (
     Refusal(
         500,
         "InternalError",
-        "the server failed on this request; its log tells why under the id {request}",
+        "the server failed on this request, {request} in its access log; what TorchServe and the "
+        "model logged at that time says why",
         served=(500,),
     ),
     Refusal(
@@ -129,8 +138,8 @@ REFUSALS: Sequence[Refusal] = (
     Refusal(
         503,
         "Unavailable",
-        "the request cannot be taken now: the queue is full, or the model has no worker that is "
-        "ready; try again in a moment",
+        "the request cannot be taken now: the queue is full, too many large pictures come at once, "
+        "or the model has no worker that is ready; try again in a moment",
         raised=(502, 503),
         headers={"Retry-After": "1"},
         served=(502, 503, 507),
@@ -138,7 +147,7 @@ REFUSALS: Sequence[Refusal] = (
     Refusal(
         504,
         "TimedOut",
-        "the model did not answer in time; its log tells why under the id {request}",
+        "the model did not answer in time; the request is {request} in the access log",
         served=(504,),
     ),
     Refusal(505, "MalformedRequest", "this server speaks HTTP/1.1", early=True),

@@ -96,7 +96,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         agent_port=agent_port(environment),
         keys_file=_keys_file(told),
         drain_seconds=_seconds(told, "DRAIN_SECONDS", 10),
-        drain_limit=_seconds(told, "DRAIN_LIMIT", 60),
+        drain_limit=_seconds(told, "DRAIN_LIMIT", 150),
         canary=_canary(told.get("CANARY", "explain")),
         max_body=_size(told.get("MAX_BODY", "16m")),
         rate=_rate(told.get("RATE", "0")),
@@ -188,7 +188,14 @@ def _keys_file(told: Mapping[str, str]) -> Path | None:
     if keys:
         # the value may be a key that was put into the wrong variable: it is not repeated
         raise SettingsError("GRADCAM_KEYS can only be off; keys go into GRADCAM_KEYS_FILE's file")
-    return Path(told.get("KEYS_FILE", "/etc/gradcam/keys/keys"))
+    named = told.get("KEYS_FILE")
+    if named is not None and not Path(named).is_file():
+        # to make a key here would be to open the door with one that nobody knows of
+        raise SettingsError(
+            f"GRADCAM_KEYS_FILE={named}: there is no such file; is the Secret mounted, and has it "
+            "an item of that name?"
+        )
+    return Path(named or "/etc/gradcam/keys/keys")
 
 
 def _seconds(told: Mapping[str, str], name: str, default: float) -> float:

@@ -31,6 +31,7 @@ LOAD: dict[str, Any] = {
 }
 GUARDED: dict[str, Any] = {
     "user": 10001,
+    "read_only": True,
     "written": [],
     "scratch": True,
     "status": {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"},
@@ -199,6 +200,7 @@ def test_guards_in_force_in_both_versions_of_control_groups(cgroup: dict[str, st
     [
         ({"user": 0}, "the user is 0"),
         ({"user": 1000}, "the user is 1000"),
+        ({"read_only": False}, "not mounted read-only"),
         ({"written": ["/etc"]}, "can be written to: /etc"),
         ({"scratch": False}, "/tmp"),
         ({"status": GUARDED["status"] | {"CapBnd": "00000000a80425fb"}}, "CapBnd"),

@@ -136,6 +136,10 @@ def test_the_front_can_be_put_in_force_and_is_confined_like_the_rest() -> None:
         assert front[same] == _SERVICE[same]
     assert "COPY container /opt/gradcam/container" in _DOCKERFILE
     assert front["entrypoint"][-1] == "/opt/gradcam/container/front.conf"
-    written = re.findall(r"/tmp/gradcam-front", (ROOT / "container/front.conf").read_text())
-    assert len(written) == 6  # and all of it lies in the one folder that can be written to
+    text = (ROOT / "container/front.conf").read_text()
+    written = re.findall(r"^ *(?:pid|\w+_temp_path) (\S+);", text, re.MULTILINE)
+    assert len(written) == 6
+    assert not any(path.startswith("/") for path in written)  # all of it in the one folder of -p,
+    prefix = front["entrypoint"][front["entrypoint"].index("-p") + 1]
+    assert [one.partition(":")[0] for one in front["tmpfs"]] == [prefix]  # which can be written to
     assert front["tmpfs"][0].startswith("/tmp:")

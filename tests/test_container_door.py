@@ -93,9 +93,9 @@ class TestRefusals:
         codes = [code for refusal in REFUSALS for code in refusal.codes]
         assert len(set(codes)) == len(codes)
 
-    def test_torchserves_own_4xx_are_never_replaced(self) -> None:
+    def test_only_the_4xx_that_the_handler_never_answers_is_replaced(self) -> None:
         replaced = re.findall(r"error_page (\d+)", "\n".join(served_error_pages()))
-        assert set(replaced) == {"500", "502", "503", "504", "507"}
+        assert set(replaced) == {"403", "500", "502", "503", "504", "507"}
 
     def test_a_location_may_go_before_the_table(self) -> None:
         lines = own_error_pages({405: "@elsewhere"})

@@ -24,7 +24,7 @@ def test_the_defaults(told: dict[str, str]) -> None:
     settings = read_settings(told)
     assert settings.models == {"demo": "demo.mar"}
     assert (settings.door_port, settings.metrics_port, settings.agent_port) == (8000, 8002, 8003)
-    assert (settings.drain_seconds, settings.drain_limit) == (10, 60)
+    assert (settings.drain_seconds, settings.drain_limit) == (10, 150)
     assert settings.keys_file == Path("/etc/gradcam/keys/keys")
     assert settings.run_dir == Path("/run/gradcam")
     assert (settings.canary, settings.rate, settings.listen) == ("explain", 0, "")
@@ -70,6 +70,7 @@ WRONG: Mapping[str, tuple[str, str]] = {
     "DOOR_PORT": ("80a", "not a port"),
     "METRICS_PORT": ("0", "not a port"),
     "AGENT_PORT": ("8000", "both 8000"),
+    "KEYS_FILE": ("/nowhere/keys", "no such file"),
     "KEYS": ("my-secret-key", "GRADCAM_KEYS_FILE"),
     "DRAIN_SECONDS": ("-1", "number of seconds"),
     "DRAIN_LIMIT": ("1m", "number of seconds"),

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from container.keys import Key
-from doors import AUTHORISED, KEY, Door, Upstream, door, read_reply
+from doors import AUTHORISED, KEY, Door, Reply, Upstream, door, read_reply
 from local_ports import HOST
 
 LIMIT = 100_000
@@ -214,6 +214,36 @@ def test_a_picture_declared_as_a_form(opened: Door, upstream: Upstream, kind: st
 
 
 @pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data",
+        "Multipart/Form-Data; boundary=",
+        'multipart/form-data; boundary=""',
+        "multipart/form-data; boundary= ; charset=utf-8",
+    ],
+)
+def test_a_form_without_a_boundary(opened: Door, upstream: Upstream, kind: str) -> None:
+    before = len(upstream.requests)
+    reply = opened.ask.send("POST", EXPLAIN, b"x", {**AUTHORISED, "Content-Type": kind})
+    assert "boundary" in reply.refused(400, "MalformedRequest")
+    assert len(upstream.requests) == before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=a",
+        'multipart/form-data;boundary="a b"',
+        "multipart/form-data; charset=utf-8; Boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW",
+        "image/jpeg",
+    ],
+)
+def test_other_content_types_pass(opened: Door, kind: str) -> None:
+    reply = opened.ask.send("POST", EXPLAIN, b"x", {**AUTHORISED, "Content-Type": kind})
+    assert reply.json()["headers"]["content-type"] == kind
+
+
+@pytest.mark.parametrize(
     ("text", "status"),
     [
         (b"GARBAGE\r\n\r\n", 400),
@@ -250,6 +280,7 @@ class TestAnswersOfTheUpstream:
     @pytest.mark.parametrize(
         ("status", "answered", "kind"),
         [
+            (403, 400, "MalformedRequest"),
             (500, 500, "InternalError"),
             (502, 503, "Unavailable"),
             (503, 503, "Unavailable"),
@@ -269,7 +300,7 @@ class TestAnswersOfTheUpstream:
             reply = opened.ask.send("POST", EXPLAIN, b"x", AUTHORISED)
             assert "try again" in reply.refused(503, "Unavailable")
             assert reply.headers["retry-after"] == "1"
-            assert opened.ask.send("GET", "/ready").refused(503, "Unavailable")
+            assert opened.ask.send("GET", "/ready").refused(503, "NotKnown")
 
 
 def test_no_version_is_told(opened: Door) -> None:
@@ -286,6 +317,9 @@ def test_the_access_log_has_the_id_and_the_keys_name_and_never_the_key(opened: D
     assert answered["path"] == EXPLAIN
     assert (refused["key"], refused["status"]) == ("", 401)
     assert quoted["path"] == '/a"b'
+    opened.ask.send("POST", "/explanations/../models", b"x", {"X-Request-Id": "logged-4"})
+    (tricky,) = opened.logged("logged-4")
+    assert tricky["path"] == "/explanations/../models"  # as it was sent
     assert KEY.secret not in (opened.settings.run_dir / "access.log").read_text("utf-8")
 
 
@@ -310,6 +344,55 @@ def test_other_keys_are_taken_up(upstream: Upstream) -> None:
             assert time.monotonic() < deadline
         headers = {"Authorization": f"Bearer {other.secret}"}
         assert opened.ask.send("POST", EXPLAIN, b"x", headers).status == 200
+
+
+def test_what_is_under_way_outlasts_a_change_of_keys() -> None:
+    with Upstream() as upstream, door(UPSTREAMS=upstream.address, DRAIN_LIMIT="1") as opened:
+        upstream.hold.clear()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(opened.ask.send, "POST", EXPLAIN, b"x", AUTHORISED)
+            assert upstream.arrived.wait(10)
+            opened.nginx.reload((Key("bob", "another-key-of-bob"),))
+            time.sleep(2.5)  # more than the limit for draining, which this is not
+            upstream.hold.set()
+            assert asked.result().status == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "chunked", "at_once", "below"),
+    [
+        (4_000_000, False, 8, 3_999_999),
+        (10, True, 8, 3_999_999),  # nobody knows how long it will be
+        (1_000_000, False, 32, 999_999),
+    ],
+)
+def test_only_so_many_large_bodies_at_once(
+    size: int, chunked: bool, at_once: int, below: int
+) -> None:
+    with Upstream() as upstream, door(UPSTREAMS=upstream.address) as opened:
+        upstream.hold.clear()
+
+        def large() -> Reply:
+            body = iter([bytes(size)]) if chunked else bytes(size)
+            return opened.ask.send("POST", EXPLAIN, body, AUTHORISED, chunked=chunked)
+
+        def arrived(count: int) -> None:
+            deadline = time.monotonic() + 20
+            while len(upstream.requests) < count:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+        with ThreadPoolExecutor(at_once + 1) as pool:
+            held = [pool.submit(large) for _ in range(at_once)]
+            arrived(at_once)
+            refused = large()
+            assert "too many large pictures" in refused.refused(503, "Unavailable")
+            assert refused.headers["retry-after"] == "1"
+            held.append(pool.submit(opened.ask.send, "POST", EXPLAIN, bytes(below), AUTHORISED))
+            arrived(at_once + 1)
+            upstream.hold.set()
+            assert [one.result().status for one in held] == [200] * (at_once + 1)
+        assert large().status == 200
 
 
 def test_a_rate_is_of_one_key(upstream: Upstream) -> None:

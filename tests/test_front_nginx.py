@@ -2,15 +2,17 @@
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -25,8 +27,8 @@ _TEXT = (ROOT / "container" / "front.conf").read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager
-def front(*doors: int) -> Iterator[int]:
-    """The file as it is, but for ports and folders; gives its port."""
+def front(*doors: int, changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[int]:
+    """The file as it is, but for ports and changes; gives its port."""
     (port,) = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="front-", dir="/tmp") as name:
         folder = Path(name)
@@ -36,11 +38,12 @@ def front(*doors: int) -> Iterator[int]:
             ("listen 8000;", f"listen {HOST}:{port};"),
             ("server 127.0.0.1:8001 ", f"server {HOST}:{doors[0]} "),
             ("server 127.0.0.1:8002 ", f"server {HOST}:{doors[1]} "),
+            *changes.items(),
         ):
             assert text.count(old) == 1
             text = text.replace(old, new)
         config = folder / "nginx.conf"
-        config.write_text(text.replace("/tmp/gradcam-front", f"{folder}/front"), encoding="utf-8")
+        config.write_text(text, encoding="utf-8")
         command = [str(find_program("nginx")), "-e", "stderr", "-p", name, "-c", str(config)]
         running = subprocess.Popen(command, start_new_session=True)
         try:
@@ -171,3 +174,46 @@ def test_when_all_are_gone_it_says_so() -> None:
         reply = Asker(port).send("POST", EXPLAIN, b"x", AUTHORISED)
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert (reply.json()["code"], reply.json()["type"]) == (503, "Unavailable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"POST /explanations/demo HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 40_000 + b"\r\n\r\n",
+        b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /explanations/demo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /explanations/demo HTTP/4.0\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_its_own_refusals_are_of_the_doors_form(
+    both: tuple[Upstream, Upstream, Door, Door], text: bytes
+) -> None:
+    _, _, first, second = both
+    with front(*_ports(first, second)) as port:
+        head, _, body = Asker(port).raw(text).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Type: application/json" in head
+    document = json.loads(body)
+    assert (document["code"], document["type"]) == (400, "MalformedRequest")
+
+
+def test_silence_is_told_as_such_and_not_as_something_to_repeat(
+    both: tuple[Upstream, Upstream, Door, Door],
+) -> None:
+    a, b, *_ = both
+    a.hold.clear()
+    b.hold.clear()
+    ports = [int(one.address.rpartition(":")[2]) for one in (a, b)]
+    sooner = {
+        "proxy_read_timeout 160s": "proxy_read_timeout 1s",
+        "proxy_next_upstream_timeout 120s": "proxy_next_upstream_timeout 500ms",
+    }
+    with front(*ports, changes=sooner) as port:
+        reply = Asker(port).send("POST", EXPLAIN, b"x")
+        a.hold.set()
+        b.hold.set()
+    assert "in time" in reply.refused(504, "TimedOut")
+    assert "retry-after" not in reply.headers
+    assert len(a.requests) + len(b.requests) == 1

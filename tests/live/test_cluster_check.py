@@ -1,6 +1,6 @@
 """The cluster check against a real cluster, where ``GRADCAM_TEST_KUBECONFIG`` names one.
 
-A bare API server with its controller manager is enough for all but the last, which needs a ready
+A bare API server with its controller manager is enough for all but the last two, which need a ready
 node that can run ``GRADCAM_TEST_IMAGE``.
 """
 
@@ -163,10 +163,32 @@ def test_a_cluster_that_is_not_there(tmp_path: Path, kubeconfig: str) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: https://127.0.0.1:1 does not answer")
 
 
+def test_a_root_that_could_be_written_is_found(check: Check, tmp_path: Path, image: str) -> None:
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(ROOT / "kubernetes", copy)
+    manifest = copy / "base" / "deployment.yaml"
+    text = manifest.read_text(encoding="utf-8")
+    mistaken = text.replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
+    assert mistaken != text
+    manifest.write_text(mistaken, encoding="utf-8")
+
+    done = check.run(
+        *("--image", image, "--requests", *_requests()),
+        *("--overlay", str(copy / "overlays" / "cpu"), "--only", "guards"),
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert check.findings["guards"]["verdict"] == "FAILED"
+    assert "the root is not mounted read-only" in check.findings["guards"]["seen"]
+
+
 def test_all_checks_on_a_cluster_that_runs_pods(check: Check, image: str) -> None:
-    wanted = os.environ.get("GRADCAM_TEST_REQUESTS", "cpu=100m")
-    done = check.run("--image", image, "--requests", *wanted.split())
+    done = check.run("--image", image, "--requests", *_requests())
 
     verdicts = {name: one["verdict"] for name, one in check.findings.items()}
     assert "FAILED" not in verdicts.values(), done.stdout
     assert verdicts["rolling-update"] == verdicts["eviction"] == "passed"
+
+
+def _requests() -> list[str]:
+    return os.environ.get("GRADCAM_TEST_REQUESTS", "cpu=100m").split()

@@ -270,7 +270,7 @@ def test_it_ends_when_java_does(pod: Container) -> None:
 def test_a_key_is_made_where_there_is_none(tmp_path: Path) -> None:
     """Before anything is served: the key and the line to ask with are in the log."""
     (tmp_path / "demo.mar").write_bytes(b"no archive")
-    with container(tmp_path, KEYS_FILE=str(tmp_path / "none")) as pod:
+    with container(tmp_path) as pod:
         pod.wait_until(lambda: pod.health("live")[0] == 200)
         (secret,) = re.findall(r"curl -H 'Authorization: Bearer (\S+)' -T photo.jpg", pod.log())
         refused = pod.door.send("POST", EXPLAIN, b"x", _key(secret[:-1]))

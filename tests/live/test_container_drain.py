@@ -136,7 +136,7 @@ def test_a_drain_ends_at_its_limit(store: Path) -> None:
             asked = pool.submit(pod.door.send, "POST", PATH, b"x", {"X-Seconds": "20"})
             time.sleep(0.7)
             begun = time.monotonic()
-            assert pod.end() == 0
+            assert pod.end() == 1  # something was lost
             assert time.monotonic() - begun < 18  # not the twenty that the request takes
             with pytest.raises(OSError):  # noqa: PT011 - cut off, in whatever words
                 asked.result()

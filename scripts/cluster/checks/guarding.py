@@ -64,6 +64,8 @@ def judge_guards(found: Mapping[str, Any], user: int, limits: Mapping[str, str])
     wrong = []
     if found["user"] != user or user == 0:
         wrong.append(f"the user is {found['user']}")
+    if not found["read_only"]:
+        wrong.append("the root is not mounted read-only")
     if found["written"]:
         wrong.append(f"these can be written to: {', '.join(found['written'])}")
     if not found["scratch"]:

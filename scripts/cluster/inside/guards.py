@@ -17,9 +17,11 @@ _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 def main(_: list[str]) -> dict[str, Any]:
-    """Returns the user, what of the root could be written, capabilities, limits, any token."""
+    """Returns the user, the root's mount, writable folders, privileges, limits, and any token."""
     return {
         "user": os.getuid(),
+        # asked of the mount, for files of root's cannot be written by others anyway
+        "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "written": [folder for folder in _WRITTEN if _writable(Path(folder))],
         "scratch": _writable(Path("/tmp")),
         "status": _status(),
