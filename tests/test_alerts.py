@@ -38,6 +38,7 @@ WORDS = {
     "rate",
     "increase",
     "changes",
+    "absent",
     "max_over_time",
     "histogram_quantile",
 } | {"vector", "by", "on", "ignoring", "group_left", "unless", "or"}

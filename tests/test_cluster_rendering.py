@@ -97,6 +97,12 @@ def test_what_the_checks_need_is_read_off_the_objects(documents: list[Any]) -> N
     assert (deployed.replicas, deployed.user, deployed.grace) == (2, 10001, 90)
 
 
+def test_an_entry_of_the_secret_may_have_another_name_than_its_file(documents: list[Any]) -> None:
+    secret = documents[0]["spec"]["template"]["spec"]["volumes"][0]["secret"]
+    secret["items"] = [{"key": "theirs", "path": "mine"}]
+    assert read_deployed(documents).keys_secret == ("gradcam-keys", "theirs")
+
+
 def test_what_is_missing_is_named(documents: list[Any]) -> None:
     container = documents[0]["spec"]["template"]["spec"]["containers"][0]
     del container["resources"]["limits"]
@@ -112,7 +118,16 @@ def test_what_is_missing_is_named(documents: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("500m", 0.5), ("1500000n", 0.0015), ("2", 2.0), ("1.5", 1.5), ("2Gi", 2.0**31), ("3M", 3e6)],
+    [
+        ("500m", 0.5),
+        ("1500000n", 0.0015),
+        ("2", 2.0),
+        ("1.5", 1.5),
+        ("2Gi", 2.0**31),
+        ("3M", 3e6),
+        ("1e3", 1e3),
+        ("1Pi", 2.0**50),
+    ],
 )
 def test_quantities(text: str, value: float) -> None:
     assert amount(text) == value

@@ -8,6 +8,7 @@ import yaml
 
 from image.checks import GRACE
 from image.containers import DOOR_PORT, METRICS_PORT, WRITABLE
+from rendered_overlays import LONGEST_ANSWER
 from repository import ROOT
 
 _TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -61,6 +62,8 @@ def test_it_runs_confined() -> None:
 def test_what_must_be_writable_is_in_memory() -> None:
     folders = {entry.split(":")[0] for entry in _SERVICE["tmpfs"]}
     assert folders | {"/dev/shm"} == set(WRITABLE)
+    sizes = dict(re.findall(r"(\S+?):\S*size=(\w+)", " ".join(_SERVICE["tmpfs"])))
+    assert {**sizes, "/dev/shm": "1g"} == WRITABLE  # what the image is checked with
     assert _SERVICE["shm_size"] == "1gb"
     # an engine's tmpfs belongs to root, and podman lets nobody name another owner
     assert all("mode=1777" in entry.split(":")[1].split(",") for entry in _SERVICE["tmpfs"])
@@ -70,6 +73,8 @@ def test_what_must_be_writable_is_in_memory() -> None:
 def test_keys_come_as_a_secret_to_where_they_are_looked_for() -> None:
     (secret,) = _SERVICE["secrets"]
     assert secret == {"source": "keys", "target": "/etc/gradcam/keys/keys"}
+    # what is named must be there; otherwise a container without it would make a key of its own
+    assert _SERVICE["environment"]["GRADCAM_KEYS_FILE"] == secret["target"]
     file = uncommented()["secrets"]["keys"]["file"]
     assert file == "./run/keys"
     assert "/run/" in (ROOT / ".gitignore").read_text().splitlines()  # so that none is committed
@@ -81,6 +86,7 @@ def test_the_grace_holds_the_drain() -> None:
     told = _SERVICE["environment"]
     assert grace == GRACE
     assert float(told["GRADCAM_DRAIN_SECONDS"]) + float(told["GRADCAM_DRAIN_LIMIT"]) + 20 == grace
+    assert float(told["GRADCAM_DRAIN_LIMIT"]) >= LONGEST_ANSWER
 
 
 def test_the_health_check_is_the_images() -> None:

@@ -71,7 +71,9 @@ class Pretended:
 
     def wait(self, seconds: float) -> Ended:
         assert seconds == checks.GRACE
-        return Ended(91.0 if self.wrong == "late" else 3.0, 1 if self.wrong == "status" else 0)
+        return Ended(
+            checks.GRACE + 1 if self.wrong == "late" else 3.0, 1 if self.wrong == "status" else 0
+        )
 
     def remove(self) -> None:
         self._server.shutdown()

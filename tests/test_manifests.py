@@ -18,7 +18,7 @@ from gradcam.version import __version__
 from manifests.checking import check
 from manifests.kustomize import find_kustomize, render
 from manifests.resource import name_of, pods_of
-from rendered_overlays import NAMES, OVERLAYS, definitions, only, rendered, versions
+from rendered_overlays import LONGEST_ANSWER, NAMES, OVERLAYS, definitions, only, rendered, versions
 from repository import ROOT
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -107,6 +107,46 @@ def test_kserve_runs_the_same_pod() -> None:
     (box,), (other,) = mine.pop("containers"), theirs.pop("containers")
     assert {name: theirs[name] for name in mine} == mine
     assert {**other, "name": box["name"]} == box
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pod_on_its_way_out_waits_for_every_answer_that_the_door_waits_for(name: str) -> None:
+    (pod,) = pods_of(rendered(name))
+    *_, (_, box) = pod.containers
+    told = {one["name"]: one["value"] for one in box["env"]}
+    assert float(told["GRADCAM_DRAIN_LIMIT"]) >= LONGEST_ANSWER
+    grace = float(told["GRADCAM_DRAIN_SECONDS"]) + float(told["GRADCAM_DRAIN_LIMIT"]) + 20
+    assert pod.spec["terminationGracePeriodSeconds"] == grace
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_start_may_take_longer_than_a_load(name: str) -> None:
+    (pod,) = pods_of(rendered(name))
+    *_, (_, box) = pod.containers
+    probe = box["startupProbe"]
+    config = (ROOT / "config.properties").read_text(encoding="utf-8")
+    (load,) = re.findall(r"^default_startup_timeout=(\d+)$", config, re.M)
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 2 * int(load)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_probes_inside_know_what_the_container_s_health_command_knows(name: str) -> None:
+    (pod,) = pods_of(rendered(name))
+    *_, (_, box) = pod.containers
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "GRADCAM_AGENT_PORT": "1"}
+    for probe in ("startupProbe", "livenessProbe"):
+        program, *arguments = box[probe]["exec"]["command"]
+        assert program == "python"
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # there is no agent: the command got as far as to ask for it
+        assert (done.returncode, "nobody can tell" in done.stdout) == (1, True), done.stderr
 
 
 @pytest.mark.parametrize("name", ["autoscale-keda", "autoscale-keda-gpu"])

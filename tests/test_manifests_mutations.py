@@ -153,8 +153,25 @@ CPU: dict[str, Change] = {
     ),
     "no readiness probe": drop(container, "readinessProbe"),
     "no startup probe": drop(container, "startupProbe"),
-    "liveness asks readiness": put(
-        lambda one: container(one)["livenessProbe"]["httpGet"], path="/ready"
+    "liveness asks readiness": lambda one: container(one)["livenessProbe"]["exec"][
+        "command"
+    ].__setitem__(3, "ready"),
+    "liveness is asked at the door, where connections may run out": lambda one: container(
+        one
+    ).update(
+        livenessProbe={
+            "httpGet": {"path": "/live", "port": "http"},
+            "timeoutSeconds": 10,
+        }
+    ),
+    "a second for a Python to start": drop(
+        lambda one: container(one)["livenessProbe"], "timeoutSeconds"
+    ),
+    "the start is asked in three seconds": put(
+        lambda one: container(one)["startupProbe"], timeoutSeconds=3
+    ),
+    "readiness is asked past the door": lambda one: container(one).update(
+        readinessProbe={"exec": {"command": ["python", "-m", "container.health", "ready"]}}
     ),
     "readiness asks TorchServe's ping": put(
         lambda one: container(one)["readinessProbe"]["httpGet"], path="/ping"
@@ -196,11 +213,11 @@ CPU: dict[str, Change] = {
     "the token of the service account": drop(pod, "automountServiceAccountToken"),
     "variables from Services": drop(pod, "enableServiceLinks"),
     "a service account that is not there": put(pod, serviceAccountName="gradcma"),
-    "less time than the drain takes": put(pod, terminationGracePeriodSeconds=60),
+    "less time than the drain takes": put(pod, terminationGracePeriodSeconds=179),
     "no time is said": drop(pod, "terminationGracePeriodSeconds"),
     "a drain beyond the time": lambda one: next(
         env for env in container(one)["env"] if env["name"] == "GRADCAM_DRAIN_LIMIT"
-    ).update(value="90"),
+    ).update(value="180"),
     "one variable twice": lambda one: container(one)["env"].append(dict(container(one)["env"][0])),
     "a mount of no volume": put(lambda one: container(one)["volumeMounts"][0], name="confg"),
     "a volume that is mounted nowhere": drop(lambda one: container(one)["volumeMounts"], 2),
@@ -220,6 +237,21 @@ CPU: dict[str, Change] = {
     )["data"].pop("config.properties"),
     "a Secret that is not there": put(
         lambda one: pod(one)["volumes"][1]["secret"], secretName="gradcam-key"
+    ),
+    "a Secret of which no item is needed": drop(
+        lambda one: pod(one)["volumes"][1]["secret"], "items"
+    ),
+    "an item of the Secret under another name": put(
+        lambda one: pod(one)["volumes"][1]["secret"]["items"][0], path="key"
+    ),
+    "a Secret that may be missing": put(
+        lambda one: pod(one)["volumes"][1]["secret"], optional=True
+    ),
+    "keys that nothing asks for": lambda one: container(one).update(
+        env=[env for env in container(one)["env"] if env["name"] != "GRADCAM_KEYS_FILE"]
+    ),
+    "more in folders than the disk's limit": put(
+        lambda one: pod(one)["volumes"][2]["emptyDir"], sizeLimit="6Gi"
     ),
     "a medium that there is not": put(lambda one: pod(one)["volumes"][4]["emptyDir"], medium="RAM"),
     "pods that the Deployment does not select": put(

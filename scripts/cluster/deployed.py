@@ -89,7 +89,9 @@ def _keys_secret(pod: Json, container: Json) -> tuple[str, str]:
     volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
     for mount in container.get("volumeMounts", ()):
         if PurePosixPath(mount["mountPath"]) == path.parent:
-            return str(volumes[mount["name"]]["secret"]["secretName"]), path.name
+            secret = volumes[mount["name"]]["secret"]
+            entries = {item["path"]: item["key"] for item in secret.get("items", ())}
+            return str(secret["secretName"]), str(entries.get(path.name, path.name))
     raise RenderingError(f"no Secret is mounted where the keys are looked for, {path}")
 
 

@@ -9,10 +9,14 @@ _FACTORS = {
     "M": 1e6,
     "G": 1e9,
     "T": 1e12,
+    "P": 1e15,
+    "E": 1e18,
     "Ki": 2.0**10,
     "Mi": 2.0**20,
     "Gi": 2.0**30,
     "Ti": 2.0**40,
+    "Pi": 2.0**50,
+    "Ei": 2.0**60,
 }
 
 
@@ -22,7 +26,7 @@ def amount(quantity: str) -> float:
     Raises:
         ValueError: It is not written so.
     """
-    number = quantity.rstrip("numkMGTi")
+    number = quantity.rstrip("numkMGTPEi")
     unit = quantity[len(number) :]
     if unit not in _FACTORS:
         raise ValueError(f"{quantity} is no quantity")

@@ -13,7 +13,7 @@ from typing import Any
 from image.asking_door import Answer, ask
 from image.containers import DOOR_PORT, METRICS_PORT, WRITABLE, Container
 
-GRACE = 90.0
+GRACE = 180.0
 """Seconds that the image has between SIGTERM and its end, as the manifests give it."""
 
 _USER = ["10001", "0", "0|0|0", "1"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 DOOR_PORT, METRICS_PORT = 8000, 8002
-WRITABLE = {"/run/gradcam": "256m", "/tmp": "256m", "/dev/shm": "1g"}
+WRITABLE = {"/run/gradcam": "1g", "/tmp": "256m", "/dev/shm": "1g"}
 """The folders that can be written to, and how much they hold."""
 
 

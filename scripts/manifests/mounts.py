@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from cluster.quantities import amount
 from manifests.resource import Finding, Pod, Resources, of_kind, pods_of
 
 _WRITTEN = ("/tmp", "/dev/shm")
+_DISK = "ephemeral-storage"
 _NAMED = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _Check = Iterator[Finding]
 
@@ -16,6 +18,7 @@ def check_mounts(resources: Resources) -> _Check:
     """What is wrong with the volumes of the pods that the resources make."""
     for pod in pods_of(resources):
         yield from _unused(pod)
+        yield from _disk(pod)
         for place, container in pod.containers:
             yield from _unknown(pod, place, container)
             yield from _needed(pod, place, container)
@@ -32,6 +35,26 @@ def _unused(pod: Pod) -> _Check:
     for number, volume in enumerate(pod.spec.get("volumes") or ()):
         if volume["name"] not in used:
             yield Finding(pod.owner, f"{pod.place}.volumes[{number}]", "is mounted nowhere")
+
+
+def _disk(pod: Pod) -> _Check:
+    """What emptyDirs hold counts as the containers', and beyond their limit the pod is evicted."""
+    boxes = pod.spec.get("containers") or ()
+    limits = [((box.get("resources") or {}).get("limits") or {}) for box in boxes]
+    given = [amount(str(one[_DISK])) for one in limits if _DISK in one]
+    folders = [volume.get("emptyDir") or {} for volume in pod.spec.get("volumes") or ()]
+    held = sum(
+        amount(str(folder["sizeLimit"]))
+        for folder in folders
+        if "sizeLimit" in folder and folder.get("medium") != "Memory"
+    )
+    if given and held > sum(given):
+        yield Finding(
+            pod.owner,
+            f"{pod.place}.volumes",
+            f"the emptyDirs may hold {held / 2**30:g} GiB together, and the containers' limits of "
+            f"{_DISK} are {sum(given) / 2**30:g} GiB",
+        )
 
 
 def _unknown(pod: Pod, place: str, container: Mapping[str, Any]) -> _Check:
@@ -52,11 +75,31 @@ def _needed(pod: Pod, place: str, container: Mapping[str, Any]) -> _Check:
     for folder in (told["GRADCAM_RUN_DIR"], *_WRITTEN):
         if folder not in mounts or mounts[folder].get("readOnly"):
             yield Finding(pod.owner, f"{place}.volumeMounts", f"nothing to write at {folder}")
-    keys = str(PurePosixPath(told.get("GRADCAM_KEYS_FILE", "/etc/gradcam/keys/keys")).parent)
+    if told.get("GRADCAM_KEYS") != "off":
+        yield from _keys(pod, place, told.get("GRADCAM_KEYS_FILE"), mounts)
+
+
+def _keys(pod: Pod, place: str, told: str | None, mounts: Mapping[str, Any]) -> _Check:
+    """Without a file of keys a container makes one of its own, so it must be there, or no start."""
+    if not told:
+        yield Finding(
+            pod.owner, f"{place}.env", "GRADCAM_KEYS_FILE does not say that it needs keys"
+        )
+        return
+    file = PurePosixPath(told)
     volumes = {volume["name"]: volume for volume in pod.spec.get("volumes") or ()}
-    source = volumes.get(mounts.get(keys, {}).get("name"), {})
-    if told.get("GRADCAM_KEYS") != "off" and "secret" not in source:
-        yield Finding(pod.owner, f"{place}.volumeMounts", f"no Secret with keys at {keys}")
+    source = volumes.get(mounts.get(str(file.parent), {}).get("name"), {})
+    if "secret" not in source:
+        yield Finding(pod.owner, f"{place}.volumeMounts", f"no Secret with keys at {file.parent}")
+        return
+    secret = source["secret"]
+    made = {item["path"] for item in secret.get("items") or ()}
+    if file.name not in made or secret.get("optional"):
+        yield Finding(
+            pod.owner,
+            f"{pod.place}.volumes",
+            f"the pod would start without the item of the Secret that {file.name} is made of",
+        )
 
 
 def _files(pod: Pod, place: str, container: Mapping[str, Any], resources: Resources) -> _Check:

@@ -6,7 +6,11 @@ from typing import Any
 
 from manifests.resource import Finding, Pod, Resources, pods_of
 
-_PROBES = {"startupProbe": "/startup", "readinessProbe": "/ready", "livenessProbe": "/live"}
+# Readiness is the door's. The others are asked past it, where clients that hold all of the door's
+# connections are in nobody's way.
+_AT_THE_DOOR = {"readinessProbe": "/ready"}
+_INSIDE = {"startupProbe": "startup", "livenessProbe": "live"}
+_STARTING = 10  # seconds for the Python of a probe to start, beside work, and ask
 _STOPPING = 20  # seconds for TorchServe to stop after the drain
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _TAGGED = re.compile(r"^[^\s@]+(:(?P<tag>[\w][\w.-]{0,127})|@sha256:[0-9a-f]{64})$")
@@ -27,7 +31,7 @@ def check_pods(resources: Resources) -> _Check:
 
 
 def _probes(pod: Pod, place: str, container: Mapping[str, Any]) -> _Check:
-    for name, path in _PROBES.items():
+    for name, path in _AT_THE_DOOR.items():
         asked = (container.get(name) or {}).get("httpGet") or {}
         if asked.get("path") != path:
             yield Finding(pod.owner, f"{place}.{name}", f"does not ask {path}, as it must")
@@ -35,6 +39,19 @@ def _probes(pod: Pod, place: str, container: Mapping[str, Any]) -> _Check:
         if asked and asked.get("port") not in own:
             yield Finding(
                 pod.owner, f"{place}.{name}", f"the container has no port {asked.get('port')!r}"
+            )
+    for name, question in _INSIDE.items():
+        probe = container.get(name) or {}
+        command = ["python", "-m", "container.health", question]
+        if (probe.get("exec") or {}).get("command") != command:
+            yield Finding(
+                pod.owner, f"{place}.{name}", f"does not run {' '.join(command)}, as it must"
+            )
+        if probe.get("timeoutSeconds", 1) < _STARTING:
+            yield Finding(
+                pod.owner,
+                f"{place}.{name}.timeoutSeconds",
+                f"is less than the {_STARTING} s in which a busy container can surely answer",
             )
 
 
