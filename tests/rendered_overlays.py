@@ -24,9 +24,6 @@ NAMES = (
     "monitoring",
 )
 
-LONGEST_ANSWER = 150.0
-"""Seconds that the door waits for TorchServe, which a request that it took may need."""
-
 Document = dict[str, Any]
 Path_ = tuple[str | int, ...]
 

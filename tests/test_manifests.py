@@ -14,11 +14,12 @@ import yaml
 from scaling.hpa import SHIPPED, Policy
 from scaling.signals import Targets
 
+from container.door import SLOWEST
 from gradcam.version import __version__
 from manifests.checking import check
 from manifests.kustomize import find_kustomize, render
 from manifests.resource import name_of, pods_of
-from rendered_overlays import LONGEST_ANSWER, NAMES, OVERLAYS, definitions, only, rendered, versions
+from rendered_overlays import NAMES, OVERLAYS, definitions, only, rendered, versions
 from repository import ROOT
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -114,7 +115,7 @@ def test_a_pod_on_its_way_out_waits_for_every_answer_that_the_door_waits_for(nam
     (pod,) = pods_of(rendered(name))
     *_, (_, box) = pod.containers
     told = {one["name"]: one["value"] for one in box["env"]}
-    assert float(told["GRADCAM_DRAIN_LIMIT"]) >= LONGEST_ANSWER
+    assert float(told["GRADCAM_DRAIN_LIMIT"]) >= SLOWEST
     grace = float(told["GRADCAM_DRAIN_SECONDS"]) + float(told["GRADCAM_DRAIN_LIMIT"]) + 20
     assert pod.spec["terminationGracePeriodSeconds"] == grace
 
