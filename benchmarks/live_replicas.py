@@ -40,8 +40,8 @@ sys.path.insert(1, str(ROOT / "handlers"))
 from debian_tools import find_program
 from load import Load, Shot, closed_loop, open_loop, poisson_arrivals
 from sample_photographs import sample_photographs
+from served_config import read_config, rewrite
 from torchserve_process import TorchServe
-from tune import read_config, rewrite
 from tuning import Setup, configured
 
 _CLIENTS = 200  # one replica's queue and batch hold 108: the door refuses, no client is short

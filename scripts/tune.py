@@ -12,13 +12,12 @@ found so far is in tuning.json after each, so nothing is lost when you stop it.
 
 import argparse
 import json
-import shutil
 import signal
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import yaml
 from load import Shot, closed_loop
 from repository import ROOT
 from sample_photographs import sample_photographs
+from served_config import CONFIG, own_precision, read_config, rewrite
 from torchserve_process import TorchServe, TorchServeError
 from tuning import (
     BATCH_SIZES,
@@ -42,7 +42,6 @@ from tuning import (
     search,
 )
 
-_CONFIG = "model-config.yaml"
 _ASKED = {
     "predictions": ("predictions", {}),
     "grid": ("explanations", {}),
@@ -113,47 +112,14 @@ def main() -> int:
         return 1
     tuned = configured(config, chosen.setup)
     text = yaml.safe_dump(tuned, sort_keys=False, allow_unicode=True)
-    (arguments.out / _CONFIG).write_text(text, encoding="utf-8")
-    print(f"\nchosen: {_line(chosen, limit)}\nwritten: {arguments.out / _CONFIG}")
+    (arguments.out / CONFIG).write_text(text, encoding="utf-8")
+    print(f"\nchosen: {_line(chosen, limit)}\nwritten: {arguments.out / CONFIG}")
     if arguments.tuned:
         rewrite(arguments.archive, tuned, arguments.tuned)
         print(f"written: {arguments.tuned}")
     if not chosen.within(limit):
         print(f"No setup answered within {arguments.limit} ms; this one waits least.")
     return 0
-
-
-def read_config(archive: Path) -> Any:
-    """The ``model-config.yaml`` of an archive.
-
-    Raises:
-        KeyError: It is none of ours.
-    """
-    with zipfile.ZipFile(archive) as opened:
-        config = yaml.safe_load(opened.read(_CONFIG))
-    if "gradcam" not in config.get("handler", {}):
-        raise KeyError("handler: gradcam")
-    return config
-
-
-def own_precision(config: Mapping[str, Any]) -> str:
-    """The precision that an archive's configuration names, or the one that it leaves."""
-    execution = config["handler"]["gradcam"].get("execution", {})
-    return str(execution.get("precision", PRECISIONS[0]))
-
-
-def rewrite(archive: Path, config: Any, path: Path) -> None:
-    """Writes an archive with another ``model-config.yaml``."""
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(unfinished, "w") as target:
-        for entry in source.infolist():
-            if entry.filename == _CONFIG:
-                target.writestr(entry, text)
-                continue
-            with source.open(entry) as old, target.open(entry, "w") as new:
-                shutil.copyfileobj(old, new, 1 << 20)
-    unfinished.replace(path)
 
 
 def serve(

@@ -14,8 +14,8 @@ import tune
 from gradcam import arranging
 from gradcam.settings import read_settings
 from live.archives import package_demo
+from served_config import own_precision, read_config, rewrite
 from torchserve_process import TorchServeError
-from tune import own_precision, read_config, rewrite
 from tuning import (
     PRECISIONS,
     Choices,

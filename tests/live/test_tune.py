@@ -6,7 +6,8 @@ import pytest
 
 from live.archives import package_demo
 from pictures import cat, encode
-from tune import read_config, serve
+from served_config import read_config
+from tune import serve
 from tuning import Setup
 
 pytestmark = pytest.mark.live
