@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cluster.findings import Seen, failed, judged, not_checked
@@ -10,16 +10,22 @@ from cluster.site import Site, is_ending, is_running, name_of
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _REFUSED = 401
+_SUCCESSORS = 3  # pods that are watched where the first was ready too early
 
 
 def canary(site: Site) -> Seen:
     """Watches a pod from its start on; then waits until all are ready."""
-    found = _watch_one(site)
-    if found["not_ready"] == 0:
-        pod = _starting(site)  # too late for the first one: it goes, and its successor is watched
+    pod = _starting(site)
+    found = _watch(site, pod)
+    for _ in range(_SUCCESSORS):
+        if found["not_ready"]:
+            break
+        # too late for that one: it goes, and the one that comes for it is watched
         site.say(f"{pod} was ready before it could be watched; its successor is")
+        before = [name_of(one) for one in site.serving_pods()]
         site.cluster.delete("v1", "Pod", pod, site.namespace)
-        found = _watch_one(site, but=pod)
+        pod = _starting(site, but=before)
+        found = _watch(site, pod)
     if found["canaries"] is not None:
         site.settle()
     return judge_canary(found, site.trouble() if found["canaries"] is None else "")
@@ -102,21 +108,24 @@ def _code(text: str) -> int:
         return 0
 
 
-def _watch_one(site: Site, but: str = "") -> dict[str, Any]:
-    site.wait("running container", lambda: bool(_starting(site, but)))
-    pod = _starting(site, but)
+def _watch(site: Site, pod: str) -> dict[str, Any]:
     site.say(f"watching {pod}")
     ports = [site.deployed.door, site.deployed.metrics]
     found = site.run_in(pod, "readiness", ports, str(site.patience), seconds=site.patience + 60)
     return dict(found)
 
 
-def _starting(site: Site, but: str = "") -> str:
-    """The youngest pod whose container runs."""
+def _starting(site: Site, but: Collection[str] = ()) -> str:
+    """Waits for a pod whose container runs, and that is none of these; the youngest if several."""
+    site.wait("running container", lambda: bool(_running(site, but)))
+    return _running(site, but)
+
+
+def _running(site: Site, but: Collection[str]) -> str:
     pods = [
         pod
         for pod in site.serving_pods()
-        if is_running(pod) and not is_ending(pod) and name_of(pod) != but
+        if is_running(pod) and not is_ending(pod) and name_of(pod) not in but
     ]
     pods.sort(key=lambda pod: str(pod["status"].get("startTime", "")))
     return name_of(pods[-1]) if pods else ""
