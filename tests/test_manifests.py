@@ -71,9 +71,12 @@ def test_a_change_of_the_configuration_rolls_the_pods(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_have_the_version_of_the_code(name: str) -> None:
-    tag = __version__ if name.endswith("gpu") else f"{__version__}-cpu"
     images = [box["image"] for pod in pods_of(rendered(name)) for _, box in pod.containers]
-    assert f"torchserve-gradcam:{tag}" in images
+    assert f"torchserve-gradcam:{__version__}" in images
+
+
+def test_kserves_gateway_waits_longer_than_the_door() -> None:
+    assert only(rendered("kserve"), "InferenceService")["spec"]["predictor"]["timeout"] > SLOWEST
 
 
 def test_an_update_and_a_drained_node_take_no_capacity_away() -> None:

@@ -51,6 +51,8 @@ def accepted(site: Site) -> Seen:
     if wrong:
         return failed("; ".join(wrong))
     for document in site.documents:
+        if (document["kind"], name_of(document)) == ("Secret", site.deployed.keys_secret[0]):
+            continue  # the check has made this one, with a key that it knows
         site.cluster.apply(document)
         site.say(f"made {document['kind']} {name_of(document)}")
     kinds = ", ".join(document["kind"] for document in site.documents)
