@@ -39,6 +39,7 @@ class Pretended:
     def __init__(self, wrong: str = "") -> None:
         self.wrong = wrong
         self.draining = threading.Event()
+        self.firsts = threading.Semaphore(1)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -115,7 +116,9 @@ def _handler(container: Pretended) -> type[BaseHTTPRequestHandler]:
                 return self._say(401, {"code": 401})
             if "X-Explain-Smooth" in self.headers:
                 time.sleep(0.1 if wrong == "quick" else 2.5)
-                return self._say(500 if wrong == "lost" else 200, {})
+                first = container.firsts.acquire(blocking=False)
+                refused = wrong == "all-too-long" or (wrong == "one-too-long" and first)
+                return self._say(500 if wrong == "lost" else 413 if refused else 200, {})
             if self.headers["Accept"] == "image/png":
                 return self._say(
                     200, b"GIF89a" if wrong == "overlay" else b"\x89PNG\r\n\x1a\n", "image/png"
@@ -163,6 +166,8 @@ def test_the_door(pretended: Pretended, rows: list[str]) -> None:
     [
         ("", []),
         ("lost", ["what is under way is answered"]),
+        ("one-too-long", []),  # the handler's own refusal is an answer
+        ("all-too-long", ["what is under way is answered"]),
         ("quick", ["what is under way is answered"]),  # it has shown nothing
         ("ready-while-draining", ["not ready while it drains"]),
         ("late", ["stops within its grace"]),
@@ -172,6 +177,14 @@ def test_the_door(pretended: Pretended, rows: list[str]) -> None:
 )
 def test_stopping(pretended: Pretended, rows: list[str]) -> None:
     assert failed(checks.stopping(pretended, _KEY, _PHOTO)) == rows
+
+
+@pytest.mark.parametrize("pretended", [""], indirect=True)
+def test_what_is_under_way_is_waited_for_as_long_as_the_container_may_take(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "GRACE", 2.0)  # the answers come after 2.5 s
+    assert "what is under way is answered" in failed(checks.stopping(pretended, _KEY, _PHOTO))
 
 
 @pytest.mark.parametrize("pretended", [""], indirect=True)

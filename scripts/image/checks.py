@@ -26,6 +26,7 @@ _LOOPBACK = (
 # each of 400 copies is a forward and a backward pass; even so one takes a core half a second or so
 _SLOW = {"X-Explain-Smooth": "400"}
 _MANY = 8
+_ANSWERED = {200, 413}  # where others need the processors, the handler refuses what takes too long
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Row:
 Asking = Callable[..., Answer]
 
 
-def with_key(container: Container, key: str) -> Asking:
-    """Asks the door with a key: ``asking(path, headers, body)``."""
+def with_key(container: Container, key: str, timeout: float = 60.0) -> Asking:
+    """Asks the door with a key: ``asking(path, headers, body)``; ``timeout`` is in seconds."""
     door = container.url(DOOR_PORT)
 
     def asking(
@@ -51,6 +52,7 @@ def with_key(container: Container, key: str) -> Asking:
             f"{door}{path}",
             headers={"Authorization": f"Bearer {key}", **(headers or {})},
             body=body,
+            timeout=timeout,
         )
 
     return asking
@@ -186,7 +188,7 @@ def bare(look: dict[str, Any], labels: dict[str, str], container: Container) -> 
 
 def stopping(container: Container, key: str, photo: bytes) -> Iterator[Row]:
     """SIGTERM while requests are being answered, or wait for it."""
-    asking = with_key(container, key)
+    asking = with_key(container, key, GRACE)  # with no less patience than the container has time
     answers: list[Answer] = []
     slow = [
         threading.Thread(
@@ -208,7 +210,7 @@ def stopping(container: Container, key: str, photo: bytes) -> Iterator[Row]:
     statuses = sorted(answer.status for answer in answers)
     yield Row(
         "what is under way is answered",
-        under_way > 0 and statuses == [200] * _MANY,
+        under_way > 0 and len(answers) == _MANY and {200} <= set(statuses) <= _ANSWERED,
         f"{under_way} of {_MANY} requests were unanswered at SIGTERM; statuses of all: "
         + ", ".join(f"{statuses.count(one)} x {one}" for one in sorted(set(statuses))),
     )
