@@ -174,6 +174,11 @@ def wait_for(port: int) -> None:
     raise AssertionError(f"nobody listens on {port}")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # with five, the default, a burst of connections waits for seconds
+
+
 class Upstream:
     """An HTTP server that answers what it was sent, with the status that ``X-Want`` asks for."""
 
@@ -183,8 +188,7 @@ class Upstream:
         self.hold = threading.Event()  # cleared: answers wait
         self.hold.set()
         self.arrived = threading.Event()
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server((HOST, 0), _handler(self))
         self.address = f"{HOST}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
