@@ -1,6 +1,6 @@
 """A pod that was ready before it could be watched goes; the one that comes for it is watched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,11 +66,12 @@ class PretendedCluster:
         return self.found.get(pod, LATE)
 
 
-def _site(cluster: Any) -> Site:
+def site(cluster: Any, documents: Sequence[Any] = ()) -> Site:
+    """Deployed, with one key."""
     return Site(
         cluster=cluster,
         pods=cluster,
-        documents=(),
+        documents=documents,
         deployed=DEPLOYED,
         namespace="here",
         image="",
@@ -84,24 +85,24 @@ def _site(cluster: Any) -> Site:
 
 def test_a_pod_that_is_seen_starting_is_enough() -> None:
     cluster = PretendedCluster({"one": IN_TIME})
-    assert canary(_site(cluster)).verdict is Verdict.PASSED
+    assert canary(site(cluster)).verdict is Verdict.PASSED
     assert (cluster.watched, cluster.deleted) == (["one"], [])
 
 
 def test_the_successor_of_a_pod_that_was_ready_is_watched_not_a_neighbour() -> None:
     cluster = PretendedCluster({"three": IN_TIME})
-    assert canary(_site(cluster)).verdict is Verdict.PASSED
+    assert canary(site(cluster)).verdict is Verdict.PASSED
     assert (cluster.watched, cluster.deleted) == (["one", "three"], ["one"])
 
 
 def test_a_slow_machine_gets_further_successors() -> None:
     cluster = PretendedCluster({"five": IN_TIME})
-    assert canary(_site(cluster)).verdict is Verdict.PASSED
+    assert canary(site(cluster)).verdict is Verdict.PASSED
     assert cluster.watched == ["one", "three", "four", "five"]
 
 
 def test_pods_that_are_always_ready_at_once_are_never_a_success() -> None:
     cluster = PretendedCluster({})
-    seen = canary(_site(cluster))
+    seen = canary(site(cluster))
     assert seen.verdict is Verdict.NOT_CHECKED
     assert cluster.watched == ["one", "three", "four", "five"]

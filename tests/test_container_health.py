@@ -290,6 +290,32 @@ class TestMonitor:
         monitor.drain()
         assert not ready(monitor.seen, monitor.seen.at).ok
 
+    def test_a_canary_that_fails_in_no_way_that_is_known_is_asked_again(
+        self, monitor: Monitor, fake: FakeTorchServe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+
+        def once_broken(_address: str, name: str, _canary: str) -> str:
+            asked.append(name)
+            if len(asked) == 1:
+                raise LookupError("nobody has thought of this")
+            return ""
+
+        monkeypatch.setattr("container.monitor.ask_canary", once_broken)
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)  # pytest would warn of it
+        described = [{**DESCRIBED[0], "minWorkers": 1}]
+        fake.answers |= {
+            "/ping": (200, b""),
+            "/models/demo": (200, json.dumps(described).encode()),
+        }
+        for _ in range(100):
+            monitor.look()
+            if monitor.seen.was_ready:
+                break
+            threading.Event().wait(0.02)
+        assert asked == ["demo", "demo"]
+        assert ready(monitor.seen, monitor.seen.at).ok
+
     def test_silence(self, monitor: Monitor, fake: FakeTorchServe) -> None:
         fake.stop()
         monitor.look()
