@@ -128,7 +128,7 @@ REFUSALS: Sequence[Refusal] = (
         "InternalError",
         "the server failed on this request, {request} in its access log; what TorchServe and the "
         "model logged at that time says why",
-        served=(500,),
+        served=(500, 507),  # 507: of a worker that was killed, which one asked again may be too
     ),
     Refusal(
         501,
@@ -142,7 +142,7 @@ REFUSALS: Sequence[Refusal] = (
         "or the model has no worker that is ready; try again in a moment",
         raised=(502, 503),
         headers={"Retry-After": "1"},
-        served=(502, 503, 507),
+        served=(502, 503),
     ),
     Refusal(
         504,
@@ -158,20 +158,14 @@ def own_error_pages(extra: Mapping[int, str]) -> list[str]:
     """The ``error_page`` lines for what nginx refuses itself.
 
     Args:
-        extra: By a code, a location that goes before the table's, and whose status is kept.
+        extra: By a code, a location that goes before the table's, and that chooses the status.
     """
-    lines = [
-        _error_page(code, refusal)
-        for refusal in REFUSALS
-        for code in refusal.codes
-        if code not in extra
-    ]
-    return [*lines, *(f"error_page {code} = {place};" for code, place in extra.items())]
+    return _error_pages([(code, one) for one in REFUSALS for code in one.codes], extra)
 
 
-def served_error_pages() -> list[str]:
-    """The ``error_page`` lines for what TorchServe answers, and for when it does not."""
-    return [_error_page(code, refusal) for refusal in REFUSALS for code in refusal.served]
+def served_error_pages(extra: Mapping[int, str]) -> list[str]:
+    """The same for what TorchServe answers, and for when it does not."""
+    return _error_pages([(code, one) for one in REFUSALS for code in one.served], extra)
 
 
 def refusal_locations(values: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:
@@ -189,6 +183,11 @@ def refusal_locations(values: Mapping[str, str], headers: Mapping[str, str]) -> 
             lines.append(f'    add_header {name} "{value}" always;')
         lines += [f"    return {refusal.status} '{refusal.body(values)}';", "}"]
     return lines
+
+
+def _error_pages(table: Sequence[tuple[int, Refusal]], extra: Mapping[int, str]) -> list[str]:
+    lines = [_error_page(code, refusal) for code, refusal in table if code not in extra]
+    return [*lines, *(f"error_page {code} = {place};" for code, place in extra.items())]
 
 
 def _error_page(code: int, refusal: Refusal) -> str:

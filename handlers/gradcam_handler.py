@@ -39,11 +39,14 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
 import cv2
 import torch
 
-from gradcam import crew, document, heap, labels, networks, service
+from gradcam import crew, document, heap, labels, networks, service, wire
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.measures import MEASURES, samples_of
 from gradcam.record import BatchRecord
 from gradcam.settings import read_settings
+
+FAULT_HEADER = "X-Gradcam-Fault"
+"""Of answers that tell a fault of ours; TorchServe's own 500s, which look the same, are without."""
 
 GIVE_BACK_AFTER = 100  # batches, of which getting memory anew costs one an eighth of its time
 
@@ -79,6 +82,10 @@ class GradCAMHandler:
         for index, response in enumerate(responses):
             context.set_response_status(response.status, HTTPStatus(response.status).phrase, index)
             context.set_response_content_type(index, response.content_type)
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                context.set_response_header(index, FAULT_HEADER, "yes")
+                asked_as, told = wire.request_id(requests[index][1]), response.body.decode()
+                logger.error("gradcam: the request %r failed: %s", asked_as, told)
         if self._instruments:
             _count(record, str(context.model_name), self._instruments)
         return [response.body for response in responses]

@@ -285,7 +285,7 @@ class TestAnswersOfTheUpstream:
             (502, 503, "Unavailable"),
             (503, 503, "Unavailable"),
             (504, 504, "TimedOut"),
-            (507, 503, "Unavailable"),
+            (507, 500, "InternalError"),
         ],
     )
     def test_faults_are_replaced(self, opened: Door, status: int, answered: int, kind: str) -> None:
@@ -294,6 +294,31 @@ class TestAnswersOfTheUpstream:
         message = reply.refused(answered, kind)
         assert ("this-one" in message) == (answered in (500, 504))
         assert ("retry-after" in reply.headers) == (answered == 503)
+
+    @pytest.mark.parametrize(
+        "kind", ["multipart/form-data; boundary=a", ' "Multipart/Mixed;boundary="a|b"']
+    )
+    def test_a_fault_over_a_form_is_the_forms(self, opened: Door, kind: str) -> None:
+        headers = {**AUTHORISED, "Content-Type": kind, "X-Want": "500", "X-Request-Id": "this-one"}
+        reply = opened.ask.send("POST", EXPLAIN, b"x", headers)
+        assert "the form cannot be read" in reply.refused(400, "MalformedRequest")
+        assert reply.headers["x-request-id"] == "this-one"
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"X-Want-Fault": "yes"},
+            *({"X-Want-Text": "x" * length} for length in (84, 91)),
+            {"Content-Type": "image/jpeg; name=|1|multipart/form-data"},
+            {"Content-Type": ""},
+        ],
+    )
+    def test_but_not_the_handlers_nor_a_lost_workers(
+        self, opened: Door, told: dict[str, str]
+    ) -> None:
+        form = {"Content-Type": "multipart/form-data; boundary=a", "X-Want": "500"}
+        reply = opened.ask.send("POST", EXPLAIN, b"x", {**AUTHORISED, **form, **told})
+        assert reply.refused(500, "InternalError")
 
     def test_nobody_there(self) -> None:
         with door(UPSTREAMS=f"{HOST}:1") as opened:

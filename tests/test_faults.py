@@ -1,5 +1,6 @@
 """What goes wrong on our side with one request is that request's alone."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from archive_dir import Served
 from gradcam import render
 from gradcam.picture import Picture
 from gradcam.preprocess import show
+from gradcam_handler import FAULT_HEADER
 from mixed_batch import STATUSES, TURNED, assert_same, batch, network_of
 from pictures import cat_png, encode
 from sending import Request
@@ -92,6 +94,30 @@ def test_a_non_finite_output_strikes_its_request_only(
     patch = strike(served, monkeypatch, spoil)
     message = assert_only_struck(served, sending.raw(WHITE, explain), patch, monkeypatch.undo)
     assert "not finite" in message
+
+
+def test_a_fault_is_marked_and_logged_with_its_requests_id_and_a_refusal_is_not(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spoil(white: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        return torch.where(white[:, None], torch.full_like(logits, torch.nan), logits)
+
+    strike(served, monkeypatch, spoil)()
+    hello = sending.raw(b"hello", X_Request_Id="trace-1")
+    bad = sending.raw(WHITE, x_request_ID="trace-2\n")
+    with caplog.at_level(logging.ERROR):
+        answers = served.batch(hello, bad, sending.raw(WHITE))
+    assert [answer.status for answer in answers] == [415, 500, 500]
+    marks = [served.context.get_response_headers(index).get(FAULT_HEADER) for index in range(3)]
+    assert marks == [None, "yes", "yes"]
+    lines = [line for line in caplog.messages if "failed" in line]
+    assert [line.split(" failed: ")[0] for line in lines] == [
+        "gradcam: the request 'trace-2\\n'",
+        "gradcam: the request ''",
+    ]
+    assert [line.split(" failed: ")[1] for line in lines] == [
+        answer.body.decode() for answer in answers[1:]
+    ]
 
 
 def test_a_batch_too_large_for_the_device_is_halved_until_it_fits(

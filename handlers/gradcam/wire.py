@@ -55,6 +55,11 @@ def is_describe(row: Mapping[str, object], headers: Mapping[str, object]) -> boo
     return not row and _texts(headers).get("describe") == "True"
 
 
+def request_id(headers: Mapping[str, object]) -> str:
+    """What the client, or the door before it, calls the request; empty where it has no name."""
+    return _texts(headers).get("x-request-id", "")
+
+
 def api_of(row: Mapping[str, object], headers: Mapping[str, object]) -> str:
     """Which of :data:`APIS` a request is for, whatever else is wrong with it.
 

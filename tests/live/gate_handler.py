@@ -3,10 +3,11 @@
 It goes into archives of the tests as a file (see ``gate_archive.py``). ``handler: {gate: FOLDER}``
 names the folder whose files command it: with ``open`` there it loads, with ``crash`` its process
 ends; every answer adds a line to ``answered``. A request's header ``X-Seconds`` says how long it
-takes.
+takes; ``X-End`` ends the worker, with ``exit`` or ``kill``.
 """
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ class Gate:
 
     def handle(self, data: list[Any], context: Any) -> list[bytes]:
         headers = [context.get_all_request_header(index) for index in range(len(data))]
+        for told in headers:
+            if told.get("X-End") == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if told.get("X-End") == "exit":
+                os._exit(1)
         time.sleep(max(float(told.get("X-Seconds", 0)) for told in headers))
         with (self.folder / "answered").open("a", encoding="utf-8") as file:
             file.writelines(f"{told.get('X-Request-Id')}\n" for told in headers)

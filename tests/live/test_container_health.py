@@ -194,6 +194,21 @@ def test_it_ends_in_good_order(life: Life) -> None:
     assert "WARNING: KEYS ARE OFF" in life.log
 
 
+def test_a_form_whose_worker_is_lost_is_not_called_unreadable(tmp_path: Path) -> None:
+    """TorchServe answers 500 to both, and the door takes its other 500s for the form's fault."""
+    package_gate(tmp_path, "gate").open()
+    form = {"Content-Type": "multipart/form-data; boundary=a"}
+    with container(tmp_path, KEYS="off") as pod:
+        pod.wait_ready()
+        path = "/explanations/gate"
+        reply = pod.door.send("POST", path, b"--a\r\nX: y\r\n\r\nz\r\n--a--\r\n", form)
+        assert "the form cannot be read" in reply.refused(400, "MalformedRequest")
+        for end in ("exit", "kill"):  # TorchServe says 507 to the latter, as for want of memory
+            reply = pod.door.send("POST", path, b"--a--\r\n", {**form, "X-End": end})
+            assert "the server failed" in reply.refused(500, "InternalError")
+        pod.wait_until(lambda: pod.log().count("Worker disconnected") == 2, seconds=20)
+
+
 def test_an_archive_that_cannot_be_read(tmp_path: Path) -> None:
     package_gate(tmp_path, "good").open()
     with zipfile.ZipFile(tmp_path / "broken.mar", "w") as archive:
