@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "handlers"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from gradcam import freeze
-from gradcam.demo_network import DemoNet
 from gradcam.methods import METHODS
 from gradcam.networks import build_network
+from gradcam.networks.demo_network import DemoNet
 from library_maps import exact_tensors
 from paper_formulas import Array
 

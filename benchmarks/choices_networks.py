@@ -16,7 +16,7 @@ from PIL import Image
 from studied import Studied
 
 from gradcam import Ask, Explainer
-from gradcam.picture import decode_picture
+from gradcam.pictures.picture import decode_picture
 
 CHOICES = ("layout", "bf16", "fp16", "compile", "heap", "reduced")
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -15,8 +15,8 @@ from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam.crew import Crew, count_cores
 from gradcam.geometry import plan_view
-from gradcam.picture import decode_picture
-from gradcam.preprocess import show
+from gradcam.pictures.picture import decode_picture
+from gradcam.pictures.preprocess import show
 from gradcam.settings import Preprocessing
 
 _MOST = 10**9

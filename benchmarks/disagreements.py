@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from cases import Case, demo, random_network
 
 import paper_formulas
-from gradcam.perturbation import run_ablationcam, run_scorecam
+from gradcam.engine.perturbation import run_ablationcam, run_scorecam
 from library_maps import captum, distance, frgfm, jacobgil, jacobgil_of
 
 CAT, AIRPLANE = 3, 0

@@ -58,19 +58,21 @@ from stages_report import (
     table,
 )
 
-from gradcam import Ask, Explainer, Outcome, drawing, freeze, render
-from gradcam.answer import Writer
+from gradcam import Ask, Explainer, Outcome, freeze
+from gradcam.answer import drawing
+from gradcam.answer.document import ModelCard, grid_of, to_json
+from gradcam.answer.evidence import weigh
+from gradcam.answer.writer import Writer
 from gradcam.crew import count_cores
-from gradcam.document import ModelCard, grid_of, to_json
-from gradcam.drawing import Subject
-from gradcam.evidence import weigh
 from gradcam.geometry import plan_view
 from gradcam.heap import keep_freed_memory
 from gradcam.labels import parse_class_names
 from gradcam.networks import build_network
-from gradcam.options import Vocabulary, parse_options
-from gradcam.picture import decode_picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures import render
+from gradcam.pictures.picture import decode_picture
+from gradcam.pictures.preprocess import normalise, show
+from gradcam.request.options import Vocabulary, parse_options
+from gradcam.request.subject import Subject
 from gradcam.service import Service, make_explainer
 from gradcam.settings import Settings, read_settings
 

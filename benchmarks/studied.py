@@ -10,10 +10,10 @@ from subjects import settled_network
 from torch import Tensor, nn
 
 from gradcam import Explainer, freeze
-from gradcam.demo_network import DemoNet
 from gradcam.geometry import plan_view
-from gradcam.picture import Picture
-from gradcam.preprocess import normalise, show
+from gradcam.networks.demo_network import DemoNet
+from gradcam.pictures.picture import Picture
+from gradcam.pictures.preprocess import normalise, show
 from gradcam.settings import Preprocessing
 
 DEMO = "demo"

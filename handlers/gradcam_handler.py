@@ -39,10 +39,12 @@ if _missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is 
 import cv2
 import torch
 
-from gradcam import crew, document, heap, labels, networks, service, wire
+from gradcam import crew, heap, labels, networks, service
+from gradcam.answer import document
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.measures import MEASURES, samples_of
 from gradcam.record import BatchRecord
+from gradcam.request import wire
 from gradcam.settings import read_settings
 
 FAULT_HEADER = "X-Gradcam-Fault"

@@ -16,13 +16,15 @@ import cv2
 import numpy as np
 
 from class_lists import with_ids
-from gradcam import Ask, Explainer, Outcome, Top, option_values, render
+from gradcam import Ask, Explainer, Outcome, Top
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.geometry import Box, View, part_of, plan_view
 from gradcam.labels import ClassList, parse_class_names
 from gradcam.networks import load_network
-from gradcam.picture import Picture, decode_picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures import render
+from gradcam.pictures.picture import Picture, decode_picture
+from gradcam.pictures.preprocess import normalise, show
+from gradcam.request import option_values
 from gradcam.settings import Preprocessing, read_settings
 from model_sources import random_weights, read_card, read_weights
 from packaging_options import PackagingError

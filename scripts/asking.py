@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gradcam import METHODS, Ask, Explainer, Target
-from gradcam.perturbation import passes
+from gradcam.engine.perturbation import passes
 
 COSTLY = tuple(name for name in METHODS if passes(name, channels=1))
 """Methods that take a forward pass, of the network or of its head, for every channel."""

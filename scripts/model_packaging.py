@@ -20,7 +20,7 @@ from class_lists import (
     with_ids,
 )
 from gathered_model import Gathered, gather, say
-from gradcam.applicability import why_not
+from gradcam.engine.applicability import why_not
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.networks import MODEL_FILE, load_archived
 from gradcam.service import make_explainer

@@ -12,7 +12,7 @@ from gradcam.errors import EngineFault
 from gradcam.networks.exported import Input, check_exported
 from gradcam.networks.own_file import build_own, load_own
 from gradcam.networks.pt2_archive import Repacked, repack
-from gradcam.readout import Readout
+from gradcam.survey.readout import Readout
 from model_sources import Card
 from packaging_options import PackagingError
 from state_files import State, read_state_file

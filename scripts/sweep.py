@@ -22,9 +22,9 @@ import torchvision
 from torch import Tensor
 
 from gradcam import Ask, Explainer, Outcome, Top
+from gradcam.engine.targets import Target
 from gradcam.errors import GradcamError
-from gradcam.layers import Layer
-from gradcam.targets import Target
+from gradcam.survey.layers import Layer
 from sweep_networks import Subject, build, find_subject, noise, timm_subjects, torchvision_subjects
 from sweep_oracle import full_autograd_map
 from sweep_report import LIMIT, draw, write_document

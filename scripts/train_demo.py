@@ -24,7 +24,7 @@ from demo_training.muon import Muon
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT / "handlers"))
-from gradcam.demo_network import DemoNet
+from gradcam.networks.demo_network import DemoNet
 
 EXAMPLE = """example:
   python scripts/train_demo.py --data cifar10-jpeg.zip --photos photos

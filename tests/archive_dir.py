@@ -12,10 +12,10 @@ import safetensors.torch
 import torch
 from ts.context import Context
 
-from gradcam.engine import Explainer
+from gradcam.engine.explainer import Explainer
 from gradcam.labels import parse_class_names
 from gradcam.networks import build_network, freeze
-from gradcam.options import Vocabulary
+from gradcam.request.options import Vocabulary
 from gradcam.settings import Limits
 from gradcam_handler import GradCAMHandler
 from sending import Answer, Request, exchange

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from gradcam.engine import Explainer
-from gradcam.explanation import Ask
+from gradcam.engine.explainer import Explainer
+from gradcam.engine.explanation import Ask
 
 
 def pytest_configure() -> None:

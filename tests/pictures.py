@@ -9,7 +9,7 @@ import numpy.typing as npt
 import skimage.data
 from PIL import Image
 
-from gradcam.picture import decode_picture
+from gradcam.pictures.picture import decode_picture
 
 Pixels = npt.NDArray[np.uint8]
 

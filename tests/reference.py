@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from archive_dir import NUM_CLASSES, PREPROCESSING
-from gradcam.demo_network import DemoNet
+from gradcam.networks.demo_network import DemoNet
 from presets import preset
 
 

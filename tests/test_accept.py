@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcam.accept import preferred_picture
+from gradcam.request.accept import preferred_picture
 
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 JSON = "application/json"

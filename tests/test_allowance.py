@@ -1,8 +1,8 @@
 import pytest
 
 from gradcam import Ask, Layer
-from gradcam.allowance import Allowance
 from gradcam.errors import TooLarge
+from gradcam.request.allowance import Allowance
 from gradcam.settings import Limits
 
 WIDE = Layer("layer4", 2048, 7, 7)

@@ -10,12 +10,12 @@ import torch
 
 from archive_dir import NAMES, NUM_CLASSES, vocabulary
 from gradcam import Outcome, RawMap
-from gradcam.answer import Writer
-from gradcam.document import ModelCard
-from gradcam.drawing import Subject
+from gradcam.answer.document import ModelCard
+from gradcam.answer.writer import Writer
 from gradcam.geometry import Box, View
 from gradcam.labels import parse_class_names
-from gradcam.options import parse_options
+from gradcam.request.options import parse_options
+from gradcam.request.subject import Subject
 from gradcam.settings import Limits
 from pictures import pixels_of, small_cat
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from archive_dir import one_thread
 from gradcam import Ask, EngineFault, Explainer, Outcome
-from gradcam.arranging import lay_out, lower_precision
+from gradcam.engine.arranging import lay_out, lower_precision
 from gradcam.geometry import plan_view
 from gradcam.networks import build_network, freeze
-from gradcam.picture import Picture
-from gradcam.preprocess import normalise, show
-from gradcam.readout import Readout
+from gradcam.pictures.picture import Picture
+from gradcam.pictures.preprocess import normalise, show
 from gradcam.settings import Preprocessing
+from gradcam.survey.readout import Readout
 from hand_networks import Classifier, frozen, pictures, two_stages
 from oracles import full_autograd_map, relative_error
 from packaging_options import DEMO_FOLDER

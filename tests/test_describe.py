@@ -8,7 +8,7 @@ import pytest
 import sending
 from archive_dir import NAMES, NUM_CLASSES, PREPROCESSING, Served, serve, settings
 from gradcam.methods import METHODS
-from gradcam.options import OPTIONS
+from gradcam.request.options import OPTIONS
 from gradcam.settings import Execution, Limits
 from pictures import cat_png
 from sending import Request

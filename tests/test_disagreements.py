@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 import paper_formulas
+from gradcam.engine.perturbation import run_ablationcam, run_scorecam
 from gradcam.methods import METHODS
-from gradcam.perturbation import run_ablationcam, run_scorecam
 from hand_networks import Classifier, OneConv, frozen, pictures, two_stages
 from library_maps import captum, distance, exact_tensors, frgfm, jacobgil, jacobgil_of
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from archive_dir import NAMES, NUM_CLASSES, vocabulary
-from gradcam import Faithfulness, RawMap, document
-from gradcam.document import Scores
+from gradcam import Faithfulness, RawMap
+from gradcam.answer import document
+from gradcam.answer.document import Scores
 from gradcam.labels import parse_class_names
-from gradcam.options import Options, parse_options
+from gradcam.request.options import Options, parse_options
 
 CLASSES = parse_class_names(NAMES, NUM_CLASSES)
 LOGITS = torch.linspace(-2, 3.5, NUM_CLASSES)

@@ -9,8 +9,8 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from gradcam import Ask, Explainer, Outcome
-from gradcam.layers import Layer, survey_layers
 from gradcam.networks import build_network
+from gradcam.survey.layers import Layer, survey_layers
 from hand_networks import pictures
 from oracles import (
     Arrange,

@@ -4,11 +4,7 @@ import pytest
 from torch import Tensor, nn
 
 from engine_asking import BATCH, NETWORK, maps_of
-from gradcam import (
-    Ask,
-    Explainer,
-    UnusableLayer,
-)
+from gradcam import Ask, Explainer, UnusableLayer
 from hand_networks import (
     Classifier,
     frozen,

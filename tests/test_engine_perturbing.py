@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam import Ask, Explainer, Outcome, RawMap, UnusableLayer
-from gradcam.targets import Difference
+from gradcam.engine.targets import Difference
 from hand_networks import Around, Classifier, frozen, pictures, small_network, two_stages
 from oracles import relative_error
 

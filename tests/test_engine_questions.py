@@ -7,16 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
-from gradcam import (
-    METHODS,
-    Ask,
-    Explainer,
-    Outcome,
-    Top,
-    forward,
-)
-from gradcam.gradients import derive
-from gradcam.targets import Difference
+from gradcam import METHODS, Ask, Explainer, Outcome, Top
+from gradcam.engine import forward
+from gradcam.engine.gradients import derive
+from gradcam.engine.targets import Difference
 from hand_networks import (
     Classifier,
     frozen,

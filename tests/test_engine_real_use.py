@@ -6,12 +6,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
-from gradcam import (
-    Ask,
-    Explainer,
-    Outcome,
-    UnusableLayer,
-)
+from gradcam import Ask, Explainer, Outcome, UnusableLayer
 from hand_networks import (
     Classifier,
     frozen,

@@ -8,11 +8,8 @@ import torch
 from torch import Tensor
 
 from engine_asking import BATCH, EXPLAINER, maps_of
-from gradcam import (
-    Ask,
-    Explainer,
-)
-from gradcam.targets import Difference
+from gradcam import Ask, Explainer
+from gradcam.engine.targets import Difference
 from hand_networks import (
     Around,
     Classifier,

@@ -5,14 +5,8 @@ import torch
 from torch import Tensor
 
 from engine_asking import BATCH, EXPLAINER, NETWORK, close, maps_of
-from gradcam import (
-    Ask,
-    Explainer,
-    GradcamError,
-    Outcome,
-    forward,
-    runner,
-)
+from gradcam import Ask, Explainer, GradcamError, Outcome
+from gradcam.engine import forward, runner
 from gradcam.errors import TooLarge
 from oracles import full_autograd_map, relative_error
 

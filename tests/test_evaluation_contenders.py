@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from evaluation.contenders import CHUNK, baselines, explained, why_not
 from gradcam import Explainer
-from gradcam.demo_network import DemoNet
 from gradcam.networks import freeze
+from gradcam.networks.demo_network import DemoNet
 from oracles import full_autograd_map, relative_error
 
 

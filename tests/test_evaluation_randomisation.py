@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from evaluation.randomisation import cascade, rank_correlation, stages, structural_similarity
-from gradcam.demo_network import DemoNet
 from gradcam.networks import freeze
+from gradcam.networks.demo_network import DemoNet
 
 EXAMPLE = torch.zeros((1, 3, 32, 32))
 

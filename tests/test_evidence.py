@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcam.evidence import Evidence, weigh
+from gradcam.answer.evidence import Evidence, weigh
 from gradcam.geometry import Region
 
 PICTURE = Region(0, 0, 400, 300)

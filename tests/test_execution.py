@@ -130,7 +130,7 @@ def test_a_warm_up_that_fails_is_logged_and_serving_goes_on(
         raise torch.OutOfMemoryError("too much")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr("gradcam.engine.Explainer.warm_up", fail)
+        patch.setattr("gradcam.engine.explainer.Explainer.warm_up", fail)
         serving = serve(served.folder)
     assert "the warm-up failed; serving goes on" in caplog.text
     assert serving.ask(sending.raw(cat_png())).status == 200
@@ -162,7 +162,8 @@ def test_a_default_method_that_takes_many_passes_is_not_warmed_up(
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(
-        "gradcam.engine.Explainer.warm_up", lambda _self, _sizes, ask, **_: asked.append(ask)
+        "gradcam.engine.explainer.Explainer.warm_up",
+        lambda _self, _sizes, ask, **_: asked.append(ask),
     )
     for method in ("scorecam", "layercam"):
         serve(served.folder, settings(method=method))

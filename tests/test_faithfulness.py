@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradcam.faithfulness import area, cell_masks, curves, shown_through, spread_out, summary
+from gradcam.engine.faithfulness import area, cell_masks, curves, shown_through, spread_out, summary
 
 
 def test_masks_take_the_best_cells_away_and_bring_them_in() -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 
 import sending
 from archive_dir import Served
-from gradcam import render
-from gradcam.picture import Picture
-from gradcam.preprocess import show
+from gradcam.pictures import render
+from gradcam.pictures.picture import Picture
+from gradcam.pictures.preprocess import show
 from gradcam_handler import FAULT_HEADER
 from mixed_batch import STATUSES, TURNED, assert_same, batch, network_of
 from pictures import cat_png, encode
@@ -173,7 +173,7 @@ def test_a_bug_while_reading_strikes_its_request_only(
     message = assert_only_struck(
         served,
         sending.raw(WHITE),
-        lambda: monkeypatch.setattr("gradcam.intake.show", fail),
+        lambda: monkeypatch.setattr("gradcam.request.intake.show", fail),
         monkeypatch.undo,
     )
     assert "could not be read" in message

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gradcam.fusion import fuse
+from gradcam.engine.fusion import fuse
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import sending
 from archive_dir import Served
-from gradcam.options import OPTIONS
+from gradcam.request.options import OPTIONS
 from pictures import encode, small_cat
 from sending import Request, b64
 

@@ -20,7 +20,7 @@ from gradcam.errors import (
     TooLarge,
     UnsupportedPicture,
 )
-from gradcam.picture import Picture, decode_picture
+from gradcam.pictures.picture import Picture, decode_picture
 from pictures import cat, encode, small_cat
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")

@@ -13,7 +13,7 @@ from archive_dir import one_thread
 from archived_model import ArchivedModel, open_model
 from asking import ask_for
 from gradcam import LayerTable, Outcome
-from gradcam.picture import Picture
+from gradcam.pictures.picture import Picture
 from inspection.findings import Findings, Wish, find_out, why_default
 from inspection.prices import measure_prices
 from inspection.sheet import save_sheet

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from gradcam import Explainer, Layer
-from gradcam.demo_network import DemoNet
+from gradcam.networks.demo_network import DemoNet
 from inspection.receptive_field import receptive_fields
 
 

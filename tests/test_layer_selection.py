@@ -6,7 +6,7 @@ from torch import nn
 from torchvision import models
 
 from gradcam import Explainer, LayerTable
-from gradcam.demo_network import DemoNet
+from gradcam.networks.demo_network import DemoNet
 from layer_selection import pick_layers
 
 

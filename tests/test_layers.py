@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
-from gradcam.layers import Layer, LayerTable, survey_layers
+from gradcam.survey.layers import Layer, LayerTable, survey_layers
 from hand_networks import Branching, Classifier, Passing, Sided, Skipping, Twice, frozen, pictures
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradcam.errors import UnusableLayer
-from gradcam.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
+from gradcam.survey.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
 
 TOKENS = Layout("tokens", skipped=2, height=2, width=3)
 SHAPES = [(CHANNELS_FIRST, (2, 4, 2, 3)), (CHANNELS_LAST, (2, 2, 3, 4)), (TOKENS, (2, 8, 4))]

@@ -7,7 +7,7 @@ import pytest
 import hostile
 import sending
 from archive_dir import Served
-from gradcam import render
+from gradcam.pictures import render
 from pictures import cat, cat_png, encode, small_cat
 
 

@@ -1,7 +1,7 @@
 """docs/methods.md and README.md say what the registry says."""
 
+from gradcam.engine.perturbation import passes
 from gradcam.methods import METHODS
-from gradcam.perturbation import passes
 from repository import ROOT
 
 PRICES = {"0": (0, 0), "C + 1": (1, 1)}

@@ -6,7 +6,7 @@ import yaml
 
 from gradcam import errors
 from gradcam.measures import MEASURES
-from gradcam.wire import APIS
+from gradcam.request.wire import APIS
 from repository import ROOT
 
 TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradcam.document import ModelCard
+from gradcam.answer.document import ModelCard
 from gradcam.errors import SettingsError
 from gradcam.labels import parse_class_names
 from gradcam.service import Service, make_explainer

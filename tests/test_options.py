@@ -3,11 +3,11 @@ import math
 import pytest
 
 from archive_dir import vocabulary
+from gradcam.engine.targets import Difference, Top
 from gradcam.errors import InvalidOption, UnusableLayer
 from gradcam.geometry import Box
-from gradcam.option_values import choice
-from gradcam.options import OPTIONS, Options, parse_options
-from gradcam.targets import Difference, Top
+from gradcam.request.option_values import choice
+from gradcam.request.options import OPTIONS, Options, parse_options
 
 HUGE = 10**400
 

@@ -16,8 +16,8 @@ from archive_dir import Served, make_context, one_thread
 from exports import SIDE, export, exportable
 from gradcam.geometry import plan_view
 from gradcam.networks import load_exported
-from gradcam.picture import Picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures.picture import Picture
+from gradcam.pictures.preprocess import normalise, show
 from gradcam.settings import read_settings
 from gradcam_handler import GradCAMHandler
 from packaging_runs import FILE, MANY, Packager, config_in, equal, read, weights_in

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
+from gradcam.engine.perturbation import passes, run_ablationcam, run_scorecam
 from gradcam.methods import METHODS
-from gradcam.perturbation import passes, run_ablationcam, run_scorecam
 from hand_networks import Classifier, frozen, pictures, two_stages
 
 CLASSES = (3, 0)

@@ -16,8 +16,8 @@ import pytest
 import skimage.data
 from PIL import Image, ImageOps
 
-from gradcam import picture
-from gradcam.picture import decode_picture
+from gradcam.pictures import picture
+from gradcam.pictures.picture import decode_picture
 from hostile import frames, raised_alpha
 from pictures import decode, encode, far, small_cat
 

@@ -14,10 +14,10 @@ from PIL import Image
 from torchvision import models, transforms
 from torchvision.transforms import functional
 
-from gradcam import preprocess
 from gradcam.geometry import Box, plan_view
-from gradcam.picture import Picture, decode_picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures import preprocess
+from gradcam.pictures.picture import Picture, decode_picture
+from gradcam.pictures.preprocess import normalise, show
 from gradcam.settings import Preprocessing
 from pictures import encode
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gradcam import Ask, Layer
-from gradcam.price import further_passes
+from gradcam.engine.price import further_passes
 
 WIDE = Layer("layer4", 2048, 7, 7)
 NARROW = Layer("layer1", 64, 56, 56)

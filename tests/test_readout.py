@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcam.errors import EngineFault
-from gradcam.readout import Readout
+from gradcam.survey.readout import Readout
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 FEATURES = torch.zeros(2, 8, 4, 4)

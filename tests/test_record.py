@@ -9,7 +9,7 @@ import torch
 
 import sending
 from archive_dir import Served, one_thread, serve, settings
-from gradcam.answer import Response
+from gradcam.answer.writer import Response
 from gradcam.memory import used_bytes
 from gradcam.record import BatchRecord, RequestRecord
 from mixed_batch import STATUSES, batch, network_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gradcam.geometry import Region
-from gradcam.render import (
+from gradcam.pictures.render import (
     COLORMAPS,
     PICTURE_TYPES,
     beside,

@@ -10,12 +10,14 @@ from torch import Tensor
 
 import sending
 from archive_dir import Served
-from gradcam import Explainer, chunks, forward, intake, service
+from gradcam import Explainer, chunks, service
+from gradcam.engine import forward
 from gradcam.errors import BrokenPicture, EngineFault
 from gradcam.geometry import Region
-from gradcam.picture import Picture, decode_picture
-from gradcam.picture_guard import check_strips
-from gradcam.render import spread
+from gradcam.pictures.picture import Picture, decode_picture
+from gradcam.pictures.picture_guard import check_strips
+from gradcam.pictures.render import spread
+from gradcam.request import intake
 from pictures import cat, cat_png, encode, small_cat
 from slow_files import COMMENT, EXIF, SLOW_FILES, gif_with_comment, jpeg_with, png_with_chunks
 

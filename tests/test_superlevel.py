@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
+from gradcam.answer.superlevel import largest_region
 from gradcam.geometry import Region
-from gradcam.superlevel import largest_region
 
 Numbers = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everybody calls it that
 
 from gradcam import Ask, Explainer, Outcome
-from gradcam.tap import input_projections, tap
+from gradcam.survey.tap import input_projections, tap
 from hand_networks import (
     Branching,
     Classifier,

@@ -3,10 +3,10 @@ import math
 import pytest
 
 from archive_dir import NAMES, NUM_CLASSES
+from gradcam.engine.targets import Difference, Target, Top
 from gradcam.errors import InvalidOption
 from gradcam.labels import parse_class_names
-from gradcam.target_names import parse_targets
-from gradcam.targets import Difference, Target, Top
+from gradcam.request.target_names import parse_targets
 
 CLASSES = parse_class_names(NAMES, NUM_CLASSES)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gradcam.targets import Difference, Goal, Top, count_maps, objectives, resolve_targets
+from gradcam.engine.targets import Difference, Goal, Top, count_maps, objectives, resolve_targets
 
 LOGITS = torch.tensor([0.0, 5.0, 1.0, 3.0])
 

@@ -8,8 +8,8 @@ import torchvision
 from torch import Tensor, nn
 
 from gradcam import Ask, Explainer, Outcome, UnusableLayer
-from gradcam.layers import Layer, LayerTable, survey_layers
-from gradcam.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
+from gradcam.survey.layers import Layer, LayerTable, survey_layers
+from gradcam.survey.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
 from hand_networks import Classifier, frozen, two_stages
 from hand_transformers import (
     Attend,

@@ -8,9 +8,9 @@ import pytest
 import sending
 from archive_dir import vocabulary
 from gradcam.errors import InvalidOption
-from gradcam.options import OPTIONS, Options, parse_options
+from gradcam.request.options import OPTIONS, Options, parse_options
+from gradcam.request.wire import read_request
 from gradcam.settings import Limits
-from gradcam.wire import read_request
 from sending import Request, b64
 
 PICTURE = b"\x89PNG\r\n\x1a\n and whatever follows"

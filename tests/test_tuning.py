@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import tune
-from gradcam import arranging
+from gradcam.engine import arranging
 from gradcam.settings import read_settings
 from live.archives import package_demo
 from served_config import own_precision, read_config, rewrite

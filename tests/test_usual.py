@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gradcam import Ask, Explainer, Outcome, Top
-from gradcam.replay import Recording, Replays, Work, record, to_host
-from gradcam.usual import Usual
+from gradcam.engine.replay import Recording, Replays, Work, record, to_host
+from gradcam.engine.usual import Usual
 from hand_networks import frozen, pictures, small_network
 
 NETWORK = small_network()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gradcam.variants import mirrored, noisy
+from gradcam.engine.variants import mirrored, noisy
 
 
 def copies_of(picture: Tensor, count: int, noise: float, seed: int, rows: int = 16) -> Tensor:

@@ -7,9 +7,9 @@ import pytest
 import sending
 from archive_dir import vocabulary
 from gradcam.errors import GradcamError, InvalidOption, MalformedRequest, TooLarge
-from gradcam.options import Options, parse_options
+from gradcam.request.options import Options, parse_options
+from gradcam.request.wire import Incoming, read_request
 from gradcam.settings import Limits
-from gradcam.wire import Incoming, read_request
 from sending import Request, b64
 
 PICTURE = b"\x89PNG\r\n\x1a\n and whatever follows"

@@ -11,13 +11,13 @@
 [(7, 7), (7, 7)]
 """
 
-from gradcam.engine import Explainer
+from gradcam.engine.explainer import Explainer
+from gradcam.engine.explanation import Ask, Faithfulness, Outcome, RawMap
+from gradcam.engine.targets import Difference, Target, Top
 from gradcam.errors import EngineFault, GradcamError, UnusableLayer
-from gradcam.explanation import Ask, Faithfulness, Outcome, RawMap
-from gradcam.layers import Layer, LayerTable
 from gradcam.methods import METHODS
 from gradcam.networks import freeze
-from gradcam.targets import Difference, Target, Top
+from gradcam.survey.layers import Layer, LayerTable
 from gradcam.version import __version__
 
 __all__ = [

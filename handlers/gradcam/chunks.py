@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from gradcam.engine import Explainer
+from gradcam.engine.explainer import Explainer
+from gradcam.engine.explanation import Outcome
 from gradcam.errors import EngineFault, GradcamError, out_of_time
-from gradcam.explanation import Outcome
-from gradcam.intake import Row
-from gradcam.preprocess import normalise
+from gradcam.pictures.preprocess import normalise
+from gradcam.request.intake import Row
 from gradcam.settings import Preprocessing
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gradcam.record import BatchRecord
-from gradcam.wire import DESCRIBE, EXPLANATIONS
+from gradcam.request.wire import DESCRIBE, EXPLANATIONS
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Told:
     Attributes:
         error: The kind of the error, such as ``InvalidOption``; ``None`` for an answer.
         low_evidence: Of every map in the answer, in order, why it says little; ``None`` if it does
-            not (:class:`gradcam.evidence.Evidence`).
+            not (:class:`gradcam.answer.evidence.Evidence`).
         top_probability: Of the best class, 0…1; the mean over the request's pictures. ``None``
             where nothing was predicted, or the model has no probabilities.
     """
@@ -32,7 +32,7 @@ class RequestRecord:
     """What happened to one request.
 
     Attributes:
-        api: One of :data:`gradcam.wire.APIS`.
+        api: One of :data:`gradcam.request.wire.APIS`.
         method: The CAM method that it asks for, :data:`SEVERAL` if its pictures ask for different
             ones; ``None`` if it asks for no map, or could not be read.
         status: The answer's.

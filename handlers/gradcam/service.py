@@ -13,15 +13,17 @@ from typing import cast
 import torch
 from torch import nn
 
-from gradcam import document
-from gradcam.answer import JSON, Response, Writer, refusal
-from gradcam.applicability import why_not
-from gradcam.arranging import PRECISIONS
+from gradcam.answer import document
+from gradcam.answer.description import description
+from gradcam.answer.document import ModelCard
+from gradcam.answer.writer import JSON, Response, Writer, refusal
 from gradcam.chunks import Chunks
 from gradcam.crew import Crew
-from gradcam.description import description
-from gradcam.document import ModelCard
-from gradcam.engine import Explainer
+from gradcam.engine.applicability import why_not
+from gradcam.engine.arranging import PRECISIONS
+from gradcam.engine.explainer import Explainer
+from gradcam.engine.explanation import Ask, Outcome
+from gradcam.engine.price import further_passes
 from gradcam.errors import (
     EngineFault,
     GradcamError,
@@ -30,15 +32,13 @@ from gradcam.errors import (
     UnusableLayer,
     out_of_time,
 )
-from gradcam.explanation import Ask, Outcome
-from gradcam.intake import Intake, Prepared
 from gradcam.labels import ClassList
 from gradcam.memory import used_bytes
-from gradcam.options import Vocabulary
-from gradcam.price import further_passes
 from gradcam.record import BatchRecord, RequestRecord
+from gradcam.request.intake import Intake, Prepared
+from gradcam.request.options import Vocabulary
+from gradcam.request.wire import api_of, is_describe
 from gradcam.settings import Settings
-from gradcam.wire import api_of, is_describe
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradcam.arranging import PRECISIONS
+from gradcam.engine.arranging import PRECISIONS
+from gradcam.engine.probability import ACTIVATIONS, DEFAULT_ACTIVATION
 from gradcam.errors import SettingsError
 from gradcam.methods import DEFAULT_METHOD, METHODS
-from gradcam.probability import ACTIVATIONS, DEFAULT_ACTIVATION
 from gradcam.settings_values import (
     AUTO,
     choice,
@@ -93,8 +93,8 @@ class Execution:
     """How the serving device computes.
 
     Attributes:
-        precision: One of :data:`gradcam.arranging.PRECISIONS`: what the network computes in. Maps
-            are made in float32 of what it gives.
+        precision: One of :data:`gradcam.engine.arranging.PRECISIONS`: what the network computes in.
+            Maps are made in float32 of what it gives.
         channels_last: Whether the network's tensors are laid out like that; ``None`` where the
             network can take it.
         compile: Whether ``torch.compile`` compiles the network at load, which takes a C++ compiler
@@ -127,8 +127,8 @@ class Settings:
             ``transform_input: true`` for torchvision's own GoogLeNet and Inception weights.
         output: The name or place of the logits where the network gives a tuple, a dict or a
             dataclass; ``None`` finds them.
-        activation: One of :data:`gradcam.probability.ACTIVATIONS`: how logits become probabilities.
-            With one logit ``sigmoid``, or ``none``.
+        activation: One of :data:`gradcam.engine.probability.ACTIVATIONS`: how logits become
+            probabilities. With one logit ``sigmoid``, or ``none``.
         layer: The default target layer, or several that are fused; empty finds it.
         method: The default method.
         preprocessing: How a picture becomes the network's input.

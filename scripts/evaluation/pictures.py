@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gradcam.geometry import Box, View, plan_view
 from gradcam.labels import ClassList
-from gradcam.picture import decode_picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures.picture import decode_picture
+from gradcam.pictures.preprocess import normalise, show
 from gradcam.settings import Preprocessing
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}

@@ -10,8 +10,8 @@ from archived_model import ArchivedModel
 from asking import COSTLY, ask_for, probabilities
 from gradcam import Ask, GradcamError, Layer, LayerTable
 from gradcam.geometry import View, plan_view
-from gradcam.picture import Picture
-from gradcam.preprocess import normalise, show
+from gradcam.pictures.picture import Picture
+from gradcam.pictures.preprocess import normalise, show
 from inspection.prices import Price, measure_prices
 from inspection.receptive_field import Field, receptive_fields
 from progress import Progress

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from PIL import Image
 
-from gradcam import render
 from gradcam.geometry import Region
+from gradcam.pictures import render
 from inspection.findings import Cell, Findings
 
 _SIDE = 2.0
@@ -35,7 +35,7 @@ def save_sheet(findings: Findings, path: Path, colormap: str = "jet", alpha: flo
     Args:
         findings: What to show.
         path: A file; its suffix says of which type: .png, or .jpg, a tenth of that.
-        colormap: One of :data:`gradcam.render.COLORMAPS`.
+        colormap: One of :data:`gradcam.pictures.render.COLORMAPS`.
         alpha: The share of the map's colour.
     """
     methods = list(dict.fromkeys(method for method, _ in findings.cells))

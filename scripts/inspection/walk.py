@@ -9,7 +9,7 @@ from PIL import Image
 from archived_model import open_model
 from gradcam.errors import GradcamError, SettingsError
 from gradcam.labels import ClassList
-from gradcam.picture import Picture, decode_picture
+from gradcam.pictures.picture import Picture, decode_picture
 from inspection.findings import Findings, Wish, find_out
 from model_options import ModelSource
 from wishes import WishError, chosen_layers, chosen_methods

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
 
-from gradcam.demo_network import DemoNet
+from gradcam.networks.demo_network import DemoNet
 from oracles import full_autograd_map
 from presets import preset
 

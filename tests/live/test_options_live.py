@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gradcam.methods import METHODS
-from gradcam.options import OPTIONS
+from gradcam.request.options import OPTIONS
 from live.archives import ZOO_NAMES
 from live.client import Client
 from live.comparing import differences

@@ -35,7 +35,7 @@ class Method:
             activations and the derivative of that row's logit with respect to them. The result is
             ``[N, H, W]`` in their dtype, signed: the method's map *before* its final ReLU, so that
             the evidence against a class is not lost. ``None`` for the methods that perturb, which
-            :mod:`gradcam.perturbation` runs.
+            :mod:`gradcam.engine.perturbation` runs.
     """
 
     summary: str

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from gradcam.demo_network import DemoNet
 from gradcam.errors import SettingsError
 from gradcam.networks import timm_models
+from gradcam.networks.demo_network import DemoNet
 from gradcam.networks.weights import check_fit, freeze, widen
 
 _OWN: Mapping[str, type[nn.Module]] = {"demo_net": DemoNet}

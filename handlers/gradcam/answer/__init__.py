@@ -1,0 +1,1 @@
+"""What goes back: from logits and maps to JSON and pictures."""

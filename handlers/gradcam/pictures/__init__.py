@@ -1,0 +1,1 @@
+"""Pictures as arrays: decoded, made into the network's input, coloured and encoded."""
