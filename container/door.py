@@ -9,11 +9,8 @@ Where nginx has no word for what is wanted, the template goes these ways:
   handing on is an ``error_page`` for the 405 with which ``empty_gif`` meets any POST and PUT.
 - *Connections that end while draining.* ``keepalive_timeout`` cannot depend on anything, but a
   location can be chosen by whether a file is there: see ``@draining``.
-- *TorchServe's two kinds of 500.* What it answers cannot be read here, only its status and headers:
-  see ``$gradcam_unread``.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,11 +32,8 @@ ANONYMOUS = "anonymous"
 SLOWEST = 150
 """Seconds that the door waits for TorchServe's answer."""
 
-FAULT_HEADER = "X-Gradcam-Fault"
-"""By which the handler marks a 500 of its own."""
-
-WORKER_LOST = ("Worker died.", "Worker scaled down.")
-"""What TorchServe says, with 500, to requests whose worker has gone (``wlm/WorkerThread.java``)."""
+FORM = "multipart/x-form-data"
+"""The type that forms get here: what the handler calls an unread one."""
 
 _LARGE_AT_ONCE = 32  # of one to four MB
 _HUGE_AT_ONCE = 8  # of at most 16 MiB: with a hundred smaller ones that wait, 360 MB in all
@@ -102,9 +96,8 @@ def render(settings: Settings, keys: Sequence[Key] | None, machine: Machine) -> 
         "own_errors": own_error_pages({}),
         "inference_errors": own_error_pages(own),
         "health_errors": own_error_pages(dict.fromkeys((502, 504), "@no_health")),
-        "served_errors": served_error_pages({500: "@failed"}),
-        "fault": FAULT_HEADER.lower().replace("-", "_"),
-        "lost": "|".join(str(_served_length(sentence)) for sentence in WORKER_LOST),
+        "served_errors": served_error_pages(),
+        "form": FORM,
         "refusals": refusal_locations(told, {"X-Request-Id": request}),
         "read_body": [
             *_limit(settings.rate),
@@ -126,12 +119,6 @@ def _fill(line: str, values: Mapping[str, str | list[str]]) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     lines = [value] if isinstance(value, str) else value
     return "".join(f"{indent}{one}\n" for one in lines if one)
-
-
-def _served_length(sentence: str) -> int:
-    """Of the body that TorchServe answers, in bytes: it writes JSON with line ends and indents."""
-    told = {"code": 500, "type": "InternalServerException", "message": sentence}
-    return len(json.dumps(told, indent=2).encode()) + 1
 
 
 def _keys(keys: Sequence[Key] | None) -> list[str]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-DRAINING, NOT_POSTED, NOT_GOT, BAD_FORM, READ = 418, 419, 420, 421, 405
+DRAINING, NOT_POSTED, NOT_GOT, READ = 418, 419, 420, 405
 """nginx's own codes, never sent: where a location hands a request on to another."""
 
 
@@ -20,7 +20,8 @@ class Refusal:
         status: The HTTP status.
         kind: ``type`` in the answer.
         message: ``{max_body}`` and ``{rate}`` are filled in, ``{request}`` by nginx.
-        raised: What nginx calls it where that differs from the status.
+        raised: What nginx calls it where that differs from the status; empty for what only
+            TorchServe finds.
         headers: Further headers.
         early: nginx finds it before there is a path, and can then not jump to a named location.
         served: TorchServe's own answers with these statuses are replaced by this one.
@@ -30,7 +31,7 @@ class Refusal:
     status: int
     kind: str
     message: str
-    raised: tuple[int, ...] = ()
+    raised: tuple[int, ...] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     early: bool = False
     served: tuple[int, ...] = ()
@@ -39,7 +40,7 @@ class Refusal:
     @property
     def codes(self) -> tuple[int, ...]:
         """What nginx calls it."""
-        return self.raised or (self.status,)
+        return (self.status,) if self.raised is None else self.raised
 
     @property
     def location(self) -> str:
@@ -64,10 +65,10 @@ REFUSALS: Sequence[Refusal] = (
     Refusal(
         400,
         "MalformedRequest",
-        "the form cannot be read; check its boundary, and the character sets that its parts name",
-        raised=(BAD_FORM,),
+        "the body cannot be read as its content type says; check the character set in it",
+        raised=(),
         served=(403,),
-        place="400_form",
+        place="400_body",
     ),
     Refusal(
         401,
@@ -128,7 +129,8 @@ REFUSALS: Sequence[Refusal] = (
         "InternalError",
         "the server failed on this request, {request} in its access log; what TorchServe and the "
         "model logged at that time says why",
-        served=(500, 507),  # 507: of a worker that was killed, which one asked again may be too
+        # 507: a worker was killed, or memory ran out; the same request might kill the next one
+        served=(500, 507),
     ),
     Refusal(
         501,
@@ -158,14 +160,20 @@ def own_error_pages(extra: Mapping[int, str]) -> list[str]:
     """The ``error_page`` lines for what nginx refuses itself.
 
     Args:
-        extra: By a code, a location that goes before the table's, and that chooses the status.
+        extra: By a code, a location that goes before the table's, and whose status is kept.
     """
-    return _error_pages([(code, one) for one in REFUSALS for code in one.codes], extra)
+    lines = [
+        _error_page(code, refusal)
+        for refusal in REFUSALS
+        for code in refusal.codes
+        if code not in extra
+    ]
+    return [*lines, *(f"error_page {code} = {place};" for code, place in extra.items())]
 
 
-def served_error_pages(extra: Mapping[int, str]) -> list[str]:
-    """The same for what TorchServe answers, and for when it does not."""
-    return _error_pages([(code, one) for one in REFUSALS for code in one.served], extra)
+def served_error_pages() -> list[str]:
+    """The ``error_page`` lines for what TorchServe answers, and for when it does not."""
+    return [_error_page(code, refusal) for refusal in REFUSALS for code in refusal.served]
 
 
 def refusal_locations(values: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:
@@ -183,11 +191,6 @@ def refusal_locations(values: Mapping[str, str], headers: Mapping[str, str]) -> 
             lines.append(f'    add_header {name} "{value}" always;')
         lines += [f"    return {refusal.status} '{refusal.body(values)}';", "}"]
     return lines
-
-
-def _error_pages(table: Sequence[tuple[int, Refusal]], extra: Mapping[int, str]) -> list[str]:
-    lines = [_error_page(code, refusal) for code, refusal in table if code not in extra]
-    return [*lines, *(f"error_page {code} = {place};" for code, place in extra.items())]
 
 
 def _error_page(code: int, refusal: Refusal) -> str:

@@ -47,9 +47,6 @@ from gradcam.record import BatchRecord
 from gradcam.request import wire
 from gradcam.settings import read_settings
 
-FAULT_HEADER = "X-Gradcam-Fault"
-"""Of answers that tell a fault of ours; TorchServe's own 500s, which look the same, are without."""
-
 GIVE_BACK_AFTER = 100  # batches, of which getting memory anew costs one an eighth of its time
 
 
@@ -85,9 +82,8 @@ class GradCAMHandler:
             context.set_response_status(response.status, HTTPStatus(response.status).phrase, index)
             context.set_response_content_type(index, response.content_type)
             if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                context.set_response_header(index, FAULT_HEADER, "yes")
                 asked_as, told = wire.request_id(requests[index][1]), response.body.decode()
-                logger.error("gradcam: the request %r failed: %s", asked_as, told)
+                logger.error("gradcam: the request %a failed: %a", asked_as, told)
         if self._instruments:
             _count(record, str(context.model_name), self._instruments)
         return [response.body for response in responses]

@@ -15,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from container.door import FAULT_HEADER
 from container.keys import Key
 from container.nginx import Nginx
 from container.settings import Settings, read_settings
@@ -181,11 +180,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class Upstream:
-    """An HTTP server that answers what it was sent, with the status that ``X-Want`` asks for.
-
-    With ``X-Want-Text`` the answer is that text, and with ``X-Want-Fault`` it has the header by
-    which the handler marks its own faults.
-    """
+    """An HTTP server that answers what it was sent, with the status that ``X-Want`` asks for."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
@@ -223,13 +218,11 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             upstream.requests.append(told)
             upstream.arrived.set()
             upstream.hold.wait(30)
-            body = (self.headers.get("X-Want-Text") or json.dumps(told)).encode()
+            body = json.dumps(told).encode()
             self.send_response(int(self.headers.get("X-Want") or 200))
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("X-Request-Id", "the upstream's own")
-            if "X-Want-Fault" in self.headers:
-                self.send_header(FAULT_HEADER, "yes")
             self.end_headers()
             self.wfile.write(body)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ts.protocol.otf_message_handler import _retrieve_inference_msg
 from ts.service import Service
+from urllib3.filepost import encode_multipart_formdata
 
 OCTETS = "application/octet-stream"
 Bytes = bytes | bytearray
@@ -75,6 +76,19 @@ def form(
     return _http(explain, headers or {}, parts)
 
 
+def unread_form(
+    explain: bool = True, headers: Mapping[str, str] | None = None, **fields: object
+) -> Request:
+    """The same as the door has TorchServe hand it on, written by another library."""
+    parts = [
+        (name, (name, bytes(value)) if isinstance(value, bytes | bytearray) else _text(value))
+        for name, value in fields.items()
+    ]
+    data, kind = encode_multipart_formdata(parts)
+    kind = kind.replace("form-data", "x-form-data")
+    return _http(explain, {**(headers or {}), "Content-Type": kind}, [("body", kind, data)])
+
+
 def body(
     document: object, explain: bool = True, content_type: str = "application/json", **headers: str
 ) -> Request:
@@ -133,9 +147,11 @@ def _http(
 
 
 def _encoded(value: object) -> Bytes:
-    if isinstance(value, bytes | bytearray):
-        return value
-    return (value if isinstance(value, str) else json.dumps(value)).encode()
+    return value if isinstance(value, bytes | bytearray) else _text(value).encode()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _framed(request: Request) -> bytes:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from container.door import FAULT_HEADER, Machine, render
+from container.door import FORM, Machine, render
 from container.keys import Key
 from container.refusals import REFUSALS, Refusal, own_error_pages, served_error_pages
 from container.settings import Settings, read_settings
-from gradcam_handler import FAULT_HEADER as HANDLERS
+from gradcam.request.form import UNREAD
 from repository import ROOT
 
 KEYS = (Key("alice", "0123456789+abcde"), Key("bob", "another-key-12345"))
@@ -33,10 +33,8 @@ def test_every_place_is_filled(tmp_path: Path) -> None:
     assert text.count("{") == text.count("}")
 
 
-def test_the_handlers_own_faults_are_known_by_its_header(tmp_path: Path) -> None:
-    assert FAULT_HEADER == HANDLERS
-    name = HANDLERS.lower().replace("-", "_")
-    assert f"$upstream_http_{name}|" in render(_settings(tmp_path), KEYS, Machine())
+def test_the_handler_reads_what_the_door_makes_of_forms() -> None:
+    assert FORM == UNREAD
 
 
 def test_where_it_listens(tmp_path: Path) -> None:
@@ -101,7 +99,7 @@ class TestRefusals:
         assert len(set(codes)) == len(codes)
 
     def test_only_the_4xx_that_the_handler_never_answers_is_replaced(self) -> None:
-        replaced = re.findall(r"error_page (\d+)", "\n".join(served_error_pages({})))
+        replaced = re.findall(r"error_page (\d+)", "\n".join(served_error_pages()))
         assert set(replaced) == {"403", "500", "502", "503", "504", "507"}
 
     def test_a_location_may_go_before_the_table(self) -> None:

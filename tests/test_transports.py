@@ -67,6 +67,10 @@ def in_headers(spell: Callable[[str], str]) -> Send:
 
 TRANSPORTS: Mapping[str, Send] = {
     "multipart": lambda o: sending.form(image=PICTURE, **texts(o)),
+    "multipart, unread": lambda o: sending.unread_form(image=PICTURE, **texts(o)),
+    "multipart, unread, with headers": lambda o: sending.unread_form(
+        headers={f"x-explain-{name}": text for name, text in texts(o).items()}, data=PICTURE
+    ),
     "multipart data": lambda o: sending.form(data=PICTURE, **texts(o)),
     "multipart with headers": lambda o: sending.form(
         headers={f"x-explain-{name}": text for name, text in texts(o).items()}, image=PICTURE

@@ -194,17 +194,12 @@ def test_it_ends_in_good_order(life: Life) -> None:
     assert "WARNING: KEYS ARE OFF" in life.log
 
 
-def test_a_form_whose_worker_is_lost_is_not_called_unreadable(tmp_path: Path) -> None:
-    """TorchServe answers 500 to both, and the door takes its other 500s for the form's fault."""
+def test_a_worker_that_is_lost_with_its_request(tmp_path: Path) -> None:
     package_gate(tmp_path, "gate").open()
-    form = {"Content-Type": "multipart/form-data; boundary=a"}
     with container(tmp_path, KEYS="off") as pod:
         pod.wait_ready()
-        path = "/explanations/gate"
-        reply = pod.door.send("POST", path, b"--a\r\nX: y\r\n\r\nz\r\n--a--\r\n", form)
-        assert "the form cannot be read" in reply.refused(400, "MalformedRequest")
         for end in ("exit", "kill"):  # TorchServe says 507 to the latter, as for want of memory
-            reply = pod.door.send("POST", path, b"--a--\r\n", {**form, "X-End": end})
+            reply = pod.door.send("POST", "/explanations/gate", b"x", {"X-End": end})
             assert "the server failed" in reply.refused(500, "InternalError")
         pod.wait_until(lambda: pod.log().count("Worker disconnected") == 2, seconds=20)
 

@@ -1,7 +1,8 @@
 """From what TorchServe hands over for one request to its pictures and options; no ``ts`` here.
 
-A request reaches a handler as a row, ``{"body": …}`` for a raw or JSON body and one entry per
-field for a form or for gRPC, and its headers. Which way of sending was used shows in those.
+A request reaches a handler as a row, ``{"body": …}`` for a raw or JSON body or for a form that
+TorchServe did not read, and one entry per field for a form that it did or for gRPC, and its
+headers. Which way of sending was used shows in those.
 """
 
 import json
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from gradcam.errors import InvalidOption, MalformedRequest, TooLarge
 from gradcam.request.accept import preferred_picture
+from gradcam.request.form import is_form, read_form
 from gradcam.request.sent_picture import FORMS, as_bytes, from_base64
 from gradcam.settings import Limits
 
@@ -94,7 +96,7 @@ def read_request(
     explain = _wants_explanation(fields, headers)
     options = _header_options(texts)
     accept = preferred_picture(texts.get("accept", "")) if explain else None
-    document = _json_body(fields.pop("body", None), texts, fields)
+    document = _json_body(_unpacked(fields, texts), texts, fields)
     if document is None:
         picture = _only_picture(fields)
         options |= {name: value for name, value in fields.items() if name not in _PICTURE_FIELDS}
@@ -142,6 +144,15 @@ def _from_header(text: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return text
+
+
+def _unpacked(fields: dict[str, object], texts: Mapping[str, str]) -> object:
+    """Takes the body out; if it is a form, its fields stay, and one may be its own body."""
+    body, kind = fields.pop("body", None), texts.get("content-type", "")
+    if not isinstance(body, bytes | bytearray) or not is_form(kind):
+        return body
+    fields |= read_form(body, kind)
+    return fields.pop("body", None)
 
 
 def _json_body(
