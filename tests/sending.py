@@ -68,12 +68,13 @@ def raw(picture: Bytes, explain: bool = True, **headers: str) -> Request:
 def form(
     explain: bool = True, headers: Mapping[str, str] | None = None, **fields: object
 ) -> Request:
-    """A multipart form: bytes are files, anything else is a text field."""
+    """A multipart form that TorchServe has read: bytes are files, all else is a text field."""
     parts = [
         (name, OCTETS if isinstance(value, bytes | bytearray) else "", _encoded(value))
         for name, value in fields.items()
     ]
-    return _http(explain, headers or {}, parts)
+    kind = {"Content-Type": "multipart/form-data; boundary=json"}
+    return _http(explain, {**kind, **(headers or {})}, parts)
 
 
 def unread_form(

@@ -71,6 +71,8 @@ TRANSPORTS: Mapping[str, Send] = {
     "multipart, unread, with headers": lambda o: sending.unread_form(
         headers={f"x-explain-{name}": text for name, text in texts(o).items()}, data=PICTURE
     ),
+    "multipart body": lambda o: sending.form(body=PICTURE, **texts(o)),
+    "multipart, unread, body": lambda o: sending.unread_form(body=PICTURE, **texts(o)),
     "multipart data": lambda o: sending.form(data=PICTURE, **texts(o)),
     "multipart with headers": lambda o: sending.form(
         headers={f"x-explain-{name}": text for name, text in texts(o).items()}, image=PICTURE

@@ -165,7 +165,7 @@ def _json_body(
         # TorchServe has decoded it already, and a JSON text is what was in it
         raise MalformedRequest(f"the JSON body is a text, not an object; {FORMS}")
     if isinstance(body, bytes | bytearray | str):
-        claimed = "json" in texts.get("content-type", "").lower()
+        claimed = "json" in texts.get("content-type", "").partition(";")[0].lower()
         head = body[:64].lstrip()
         if not claimed and head[:1] not in ("{", b"{"):
             fields["body"] = body
