@@ -25,7 +25,15 @@ class Gate:
     @property
     def answered(self) -> list[str]:
         """The ids of the requests that it answered."""
-        told = self.folder / "answered"
+        return self._noted("answered")
+
+    @property
+    def begun(self) -> list[str]:
+        """The ids of the requests that it began on."""
+        return self._noted("begun")
+
+    def _noted(self, what: str) -> list[str]:
+        told = self.folder / what
         return told.read_text(encoding="utf-8").splitlines() if told.exists() else []
 
 

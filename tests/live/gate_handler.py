@@ -2,8 +2,8 @@
 
 It goes into archives of the tests as a file (see ``gate_archive.py``). ``handler: {gate: FOLDER}``
 names the folder whose files command it: with ``open`` there it loads, with ``crash`` its process
-ends; every answer adds a line to ``answered``. A request's header ``X-Seconds`` says how long it
-takes; ``X-End`` ends the worker, with ``exit`` or ``kill``.
+ends; every request adds a line to ``begun``, and every answer one to ``answered``. A request's
+header ``X-Seconds`` says how long it takes; ``X-End`` ends the worker, with ``exit`` or ``kill``.
 """
 
 import os
@@ -30,9 +30,13 @@ class Gate:
                 os.kill(os.getpid(), signal.SIGKILL)
             if told.get("X-End") == "exit":
                 os._exit(1)
+        self._note("begun", headers)
         time.sleep(max(float(told.get("X-Seconds", 0)) for told in headers))
-        with (self.folder / "answered").open("a", encoding="utf-8") as file:
-            file.writelines(f"{told.get('X-Request-Id')}\n" for told in headers)
+        self._note("answered", headers)
         for index in range(len(data)):
             context.set_response_content_type(index, "application/json")
         return [b'{"explanations": [{"label": "gate"}]}' for _ in data]
+
+    def _note(self, what: str, headers: list[dict[str, str]]) -> None:
+        with (self.folder / what).open("a", encoding="utf-8") as file:
+            file.writelines(f"{told.get('X-Request-Id')}\n" for told in headers)

@@ -112,12 +112,13 @@ def observe(server: TorchServe) -> Seen:
 
 def settled(metrics: Client) -> Scraped:
     """``/metrics`` once it stays the same: a worker's lines take another way than its answers."""
-    last = scrape(metrics)
-    deadline = time.monotonic() + 30
+    last, same = scrape(metrics), 0
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        time.sleep(1)
+        time.sleep(0.5)
         now = scrape(metrics)
-        if _ours(now) == _ours(last):
+        same = same + 1 if _ours(now) == _ours(last) else 0
+        if same == 6:
             return now
         last = now
     raise AssertionError("the metrics never settle")
