@@ -22,6 +22,12 @@ class Gate:
     def crash(self) -> None:
         (self.folder / "crash").touch()
 
+    def hold(self) -> None:
+        (self.folder / "held").touch()
+
+    def release(self) -> None:
+        (self.folder / "held").unlink()
+
     @property
     def answered(self) -> list[str]:
         """The ids of the requests that it answered."""

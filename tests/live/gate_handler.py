@@ -4,6 +4,7 @@ It goes into archives of the tests as a file (see ``gate_archive.py``). ``handle
 names the folder whose files command it: with ``open`` there it loads, with ``crash`` its process
 ends; every request adds a line to ``begun``, and every answer one to ``answered``. A request's
 header ``X-Seconds`` says how long it takes; ``X-End`` ends the worker, with ``exit`` or ``kill``.
+With ``held`` there no request is answered.
 """
 
 import os
@@ -32,6 +33,8 @@ class Gate:
                 os._exit(1)
         self._note("begun", headers)
         time.sleep(max(float(told.get("X-Seconds", 0)) for told in headers))
+        while (self.folder / "held").exists():
+            time.sleep(0.05)
         self._note("answered", headers)
         for index in range(len(data)):
             context.set_response_content_type(index, "application/json")
