@@ -31,6 +31,11 @@ _PHOTO = b"\xff\xd8 a photograph"
 _MAPS = [{"label": "cat", "probability": 0.9}, {"label": "dog", "probability": 0.1}]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # eight requests at once, on a machine that has no time for them
+
+
 class Pretended:
     """What a container shows: a door on this machine, and answers of commands inside."""
 
@@ -40,7 +45,7 @@ class Pretended:
         self.wrong = wrong
         self.draining = threading.Event()
         self.firsts = threading.Semaphore(1)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
