@@ -25,6 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     ids: ClassVar[list[str | None]] = []
     open_now: int
     peak: int
+    begun: ClassVar[list[tuple[object, float]]] = []
+    meeting: threading.Barrier
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -33,10 +35,13 @@ class Handler(BaseHTTPRequestHandler):
             number = len(kind.seen)
             kind.seen.append((self.client_address, self.path, body, self.headers["X-Told"]))
             kind.ids.append(self.headers["X-Request-Id"])
+            kind.begun.append((self.client_address, time.monotonic()))
             kind.open_now += 1
             kind.peak = max(kind.peak, kind.open_now)
         if self.path == "/slow":
             time.sleep(PAUSE)
+        if self.path == "/meet":
+            kind.meeting.wait(30)
         with self.lock:
             kind.open_now -= 1
         if self.path == "/broken" and number % 2:
@@ -99,10 +104,20 @@ def test_every_client_keeps_one_connection(server: str) -> None:
 
 
 def test_closed_loop_has_as_many_under_way_as_clients(server: str) -> None:
-    found = closed_loop([Shot(f"{server}/slow", b"")], 4, seconds=6 * PAUSE)
+    Handler.meeting = threading.Barrier(4)  # fewer would wait for each other until it breaks
+    found = closed_loop([Shot(f"{server}/meet", b"")], 4, requests=24)
+    assert found.statuses.tolist() == [200] * 24
     assert Handler.peak == 4
+    assert len({address for address, *_ in Handler.seen}) == 4
+
+
+def test_closed_loop_goes_on_until_its_time_is_up(server: str) -> None:
+    Handler.begun.clear()
+    found = closed_loop([Shot(f"{server}/slow", b"")], 4, seconds=6 * PAUSE)
     assert len(found.latencies) == len(Handler.seen)
-    assert len(Handler.seen) % 4 == 0  # each client sends its next after its answer
+    for client in {address for address, _ in Handler.begun}:  # its next after its answer
+        own = [moment for address, moment in Handler.begun if address == client]
+        assert np.all(np.diff(own) >= PAUSE)
     assert found.latencies.min() >= PAUSE
     assert found.seconds >= 6 * PAUSE
     assert found.rate == pytest.approx(len(Handler.seen) / found.seconds)

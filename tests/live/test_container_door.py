@@ -266,6 +266,7 @@ class TestRequestIds:
     def test_on_errors(self, pod: Container) -> None:
         reply = _send(pod, b"hello", X_Request_Id="trace-43")
         assert (reply.status, reply.headers["x-request-id"]) == (415, "trace-43")
+        pod.wait_until(lambda: '"trace-43"' in pod.log(), seconds=20)
 
 
 def test_metrics_are_counted_and_the_log_has_a_line_for_each_request(pod: Container) -> None:
@@ -279,8 +280,9 @@ def test_metrics_are_counted_and_the_log_has_a_line_for_each_request(pod: Contai
         found = re.search(counter, pod.metrics.send("GET", "/metrics").body.decode())
         return float(found[1]) if found else 0.0
 
+    earlier = counted()
     assert _send(pod, cat_png(), "/predictions/demo", X_Request_Id="count-0").status == 200
-    pod.wait_until(lambda: '"count-0"' in pod.log() and counted() > 0, seconds=20)
+    pod.wait_until(lambda: '"count-0"' in pod.log() and counted() == earlier + 1, seconds=20)
     before, said = counted(), len(pod.log())
     for number in range(1, 9):
         reply = _send(pod, cat_png(), "/predictions/demo", X_Request_Id=f"count-{number}")
