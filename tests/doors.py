@@ -192,6 +192,13 @@ class Upstream:
         self.address = f"{HOST}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
+    def wait_for(self, requests: int) -> None:
+        """Until it was sent so many."""
+        deadline = time.monotonic() + 60
+        while len(self.requests) < requests:
+            assert time.monotonic() < deadline, f"{len(self.requests)} of {requests} came"
+            time.sleep(0.002)
+
     def __enter__(self) -> "Upstream":
         self._thread.start()
         return self

@@ -83,12 +83,9 @@ def test_a_container_is_killed_under_load_and_no_request_fails(
         ]
 
         def kill_with_requests_under_way() -> None:
-            while len(a.requests) < 50:
-                time.sleep(0.005)
+            a.wait_for(50)
             a.hold.clear()  # what it gets from now on it never answers
-            held = len(a.requests)
-            while len(a.requests) < held + 2:
-                time.sleep(0.005)
+            a.wait_for(len(a.requests) + 2)
             kill(first)
 
         killing = threading.Thread(target=kill_with_requests_under_way)
@@ -153,8 +150,7 @@ def test_a_container_that_drains_loses_nothing(
         shots = [Shot(f"http://{HOST}:{port}{EXPLAIN}", b"x", AUTHORISED)]
 
         def drain() -> None:
-            while len(a.requests) < 50:
-                time.sleep(0.005)
+            a.wait_for(50)
             first.nginx.announce_end()
             time.sleep(0.5)
             first.nginx.finish()

@@ -1,8 +1,7 @@
 """A pod is lost behind a Service: what the client of docs/deploy.md makes of it.
 
 Two doors stand for two pods. The Service is what kube-proxy is to a client: each new connection
-goes to one of the pods, and stays there; a pod that is lost gets connections for half a second
-more.
+goes to one of the pods, and stays there; a pod that is lost gets connections for a second more.
 """
 
 import contextlib
@@ -97,16 +96,11 @@ def pods() -> Iterator[tuple[Service, Callable[[], None], Upstream]]:
     ):
 
         def kill_with_requests_under_way() -> None:
-            while len(a.requests) < 20:
-                time.sleep(0.002)
+            a.wait_for(20)
             a.hold.clear()
-            held = len(a.requests)
-            while len(a.requests) < held + 2:
-                time.sleep(0.002)
+            a.wait_for(len(a.requests) + 2)
             kill(first)
-            # shorter than at a Service, which refuses such connections: here they are taken and
-            # broken off, and of those the documented client bears two only, within a second
-            time.sleep(0.5)
+            time.sleep(1)
             service.forget(first.settings.door_port)
 
         yield service, kill_with_requests_under_way, b

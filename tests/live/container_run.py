@@ -23,7 +23,6 @@ from repository import ROOT
 from torchserve_process import java_environment
 
 _MARK = "GRADCAM_TEST_RUN"
-KEYS_OFF = {"KEYS": "off"}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Forms (``multipart/form-data``, RFC 7578) that TorchServe has handed on unread.
 
 TorchServe reads forms itself, and a handler gets their fields. But where its parser cannot read a
-part it fails with 500, and never frees the memory that the form took: some hundred broken forms
-leave it with none. So the container's door gives forms another type, TorchServe takes them for
+part it fails with 500, and never frees the memory that the form took: with enough broken forms
+there is none left. So the container's door gives forms another type, TorchServe takes them for
 bytes of a kind that it does not know, and they are read here.
 
 Not with the standard library's ``email``: that takes quadratic time over hostile headers, keeps

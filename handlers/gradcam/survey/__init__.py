@@ -1,4 +1,5 @@
 """What a network is made of: its layers, which of them can be explained, and where it reads what.
 
-Done once, when a model is loaded; nothing here knows of requests.
+It is looked at once, when a model is loaded (taps and readout serve every pass); nothing here
+knows of requests.
 """
